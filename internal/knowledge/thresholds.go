@@ -1,0 +1,17 @@
+package knowledge
+
+import "github.com/pelletier/go-toml/v2"
+
+// Thresholds are the numbers that decide between good and bad; units are in the names.
+type Thresholds struct {
+	Checked toml.LocalDate `toml:"checked"`
+	TLS     struct {
+		ExpiryNoteDays    int `toml:"expiry_note_days"`
+		ExpiryWarningDays int `toml:"expiry_warning_days"`
+		ExpiryErrorDays   int `toml:"expiry_error_days"`
+		MinRSABits        int `toml:"min_rsa_bits"`
+	} `toml:"tls"`
+}
+
+// Thresholds reads thresholds.toml.
+func (b *Base) Thresholds() (*Thresholds, error) { return load[Thresholds](b, "thresholds.toml") }
