@@ -9,6 +9,7 @@ package check
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
+	"github.com/mailwhy/mailwhy/internal/wire/smtp"
 )
 
 // Env is the only door to the world. One Env serves a whole run; its instruments share one bounded memory, so that two
@@ -26,6 +28,9 @@ import (
 type Env struct {
 	DNS   *dns.Client     // also a mail.Resolver
 	Dial  wire.Dialer     // TCP
+	SMTP  *smtp.Prober    // SMTP sessions, each once per run; see Session
+	Gate  *wire.Gate      // bounds connections per host; nil: no bound
+	Roots *x509.CertPool  // whom TLS believes; nil: the system's roots
 	Now   wire.Clock      //
 	Know  *knowledge.Base // the dated tables, with the admin's overrides
 	Tape  wire.Tape       // nil, or where observations are recorded or replayed
