@@ -1,0 +1,18 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+)
+
+// catalogue holds the rules of every pack, a slice each.
+var catalogue = [][]*finding.Rule{}
+
+// Rules lists every rule this binary may say, by ID.
+func Rules() []*finding.Rule {
+	all := slices.Concat(catalogue...)
+	slices.SortFunc(all, func(a, b *finding.Rule) int { return strings.Compare(a.ID, b.ID) })
+	return slices.Compact(all)
+}

@@ -1,0 +1,11 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+// commands is the whole command tree, a builder each.
+var commands = []func(*app) *cobra.Command{
+	(*app).rulesCommand,
+	(*app).versionCommand,
+	(*app).manCommand,
+	(*app).docsCommand,
+}

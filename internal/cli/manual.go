@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/render"
+)
+
+func (a *app) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man [DIR]",
+		Short: a.say("print the manual page, or write a page per command to DIR"),
+		Args:  a.nArgs(0, 1, "at most one directory"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h := &doc.GenManHeader{Title: "MAILWHY", Section: "1", Source: "mailwhy " + Version()}
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			if len(args) == 0 {
+				return doc.GenMan(root, h, a.out)
+			}
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return unreadable(args[0], err)
+			}
+			return doc.GenManTree(root, h, args[0])
+		},
+	}
+}
+
+// docsCommand writes the generated documents. It is for the project's own build and hidden from help.
+func (a *app) docsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "gendocs DIR",
+		Short:  a.say("write the generated documents"),
+		Hidden: true,
+		Args:   a.nArgs(1, 1, "the docs directory"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, l := range []finding.Lang{finding.EN, finding.ZH} {
+				if err := writeRuleDocs(filepath.Join(args[0], "rules", string(l)), l); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// writeRuleDocs writes a page per topic and an index, and removes pages of topics that are gone.
+func writeRuleDocs(dir string, l finding.Lang) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	write := func(name string, fill func(io.Writer) error) error {
+		var b bytes.Buffer
+		if err := fill(&b); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644)
+	}
+	for _, t := range topics() {
+		if err := write(t+".md", func(w io.Writer) error { return render.RuleDoc(w, l, t, rulesOf(t)) }); err != nil {
+			return err
+		}
+	}
+	return write("README.md", func(w io.Writer) error { return render.RuleIndex(w, l, Rules()) })
+}
+
+func rulesOf(topic string) (out []*finding.Rule) {
+	for _, r := range Rules() {
+		if r.Topic() == topic {
+			out = append(out, r)
+		}
+	}
+	return out
+}

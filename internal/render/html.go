@@ -1,0 +1,102 @@
+package render
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+)
+
+//go:embed report.html.tmpl report.css
+var htmlFiles embed.FS
+
+// html is the face for a browser: one file without scripts, without requests to anywhere, for light and dark.
+type html struct {
+	w    io.Writer
+	done []*finding.Report
+	Style
+}
+
+func (h *html) Report(r *finding.Report) error {
+	h.done = append(h.done, r)
+	return nil
+}
+
+func (h *html) Close() error {
+	if len(h.done) == 0 {
+		return nil
+	}
+	return HTML(h.w, h.Style, h.done)
+}
+
+// HTML writes a page with the reports. The template escapes; hostile control characters are made visible first.
+func HTML(w io.Writer, st Style, reports []*finding.Report) error {
+	css, err := htmlFiles.ReadFile("report.css")
+	if err != nil {
+		return err
+	}
+	t, err := template.New("report.html.tmpl").Funcs(st.htmlFuncs()).ParseFS(htmlFiles, "report.html.tmpl")
+	if err != nil {
+		return err
+	}
+	return t.Execute(w, map[string]any{"CSS": template.CSS(css), "Reports": reports, "Lang": st.htmlLang(), "Version": st.Version})
+}
+
+func (st Style) htmlLang() string {
+	if st.Lang == finding.ZH {
+		return "zh-CN"
+	}
+	return "en"
+}
+
+func (st Style) htmlFuncs() template.FuncMap {
+	return template.FuncMap{
+		"t":   func(s string) string { return st.say(finding.Msg(s)) },
+		"say": func(s finding.Sentence) string { return CleanBlock(s.In(st.Lang)) },
+		"msg": func(f finding.Finding, m finding.Msg) string {
+			return finding.Sentence{Msg: m, Args: f.Args}.In(st.Lang)
+		},
+		"title":    func(f finding.Finding) string { return st.title(f.Rule) },
+		"headline": func(h finding.Headline) string { return Clean(st.headline(h)) },
+		"clean":    Clean,
+		"block":    CleanBlock,
+		"cmd":      Command,
+		"owner":    st.owner,
+		"mark":     func(v finding.Verdict) string { return v.Mark() },
+		"markp":    func(v *finding.Verdict) finding.Verdict { return *v },
+		"word":     st.verdict,
+		"groups":   group,
+		"subjects": subjects,
+		"fixed":    func(g []finding.Finding) []finding.Step { return stepsOf(g) },
+		"record":   record,
+		"label":    func(k finding.StepKind) string { return st.say(stepWords[k]) },
+		"refs":     refs,
+		"explains": explains,
+		"pad":      func(n int) string { return fmt.Sprintf("%dem", n) },
+		"shown":    func(v finding.Verdict) bool { return v < finding.VerdictNote },
+		"svg":      st.SVG,
+	}
+}
+
+// stepsOf lists the steps of a group of findings, each once.
+func stepsOf(g []finding.Finding) (out []finding.Step) {
+	seen := map[finding.Step]bool{}
+	for _, f := range g {
+		for _, s := range f.Fix {
+			if !seen[s] {
+				seen[s] = true
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// record is a step of a DNS kind as a zone file line of the old or new value.
+func record(s finding.Step, value string) string {
+	owner, typ, _ := strings.Cut(s.Target, " ")
+	return Clean(owner + ". " + typ + " " + value)
+}
