@@ -7,6 +7,8 @@
 package http
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -16,8 +18,6 @@ import (
 	nethttp "net/http"
 	"net/netip"
 	"net/url"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/mail"
@@ -123,49 +123,87 @@ type fetch struct {
 	c   *Client
 	res *Response
 	err error // nothing could be observed
-	mu  sync.Mutex
 }
 
+// run follows redirects as far as they are wanted. It speaks HTTP/1.1 on a connection of its own instead of using a
+// transport of net/http, whose dials go on in the background after the caller has left.
 func (f *fetch) run(ctx context.Context, req Request, u *url.URL) {
-	tr := &nethttp.Transport{
-		DialContext:            f.dial,
-		DialTLSContext:         f.dialTLS,
-		DisableKeepAlives:      true,
-		DisableCompression:     true, // a small answer must not unfold into a large one
-		MaxResponseHeaderBytes: headerBytes,
-	}
-	defer tr.CloseIdleConnections()
-	cl := &nethttp.Client{Transport: tr, CheckRedirect: func(next *nethttp.Request, via []*nethttp.Request) error {
-		if len(via) > req.Redirects || next.URL.Scheme != "https" && u.Scheme == "https" {
-			return nethttp.ErrUseLastResponse
+	for {
+		next := f.one(ctx, req, u)
+		if next == nil || len(f.res.Via) >= req.Redirects || next.Scheme != "https" && (u.Scheme == "https" || next.Scheme != "http") || next.Host == "" {
+			return
 		}
-		f.res.Via = append(f.res.Via, via[len(via)-1].URL.String())
-		f.res.URL = next.URL.String()
+		f.res.Via = append(f.res.Via, u.String())
+		*f.res = Response{URL: next.String(), Via: f.res.Via}
+		u = next
+	}
+}
+
+// one asks one URL and gives where it redirects to, or nil.
+func (f *fetch) one(ctx context.Context, req Request, u *url.URL) *url.URL {
+	conn := f.connect(ctx, u)
+	if conn == nil {
 		return nil
-	}}
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	resp, err := converse(ctx, conn, req, u)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		f.fail("http", err)
+		return nil
+	}
+	f.read(ctx, resp, req.MaxBytes)
+	if f.res.Location == "" {
+		return nil
+	}
+	next, err := u.Parse(f.res.Location)
+	if err != nil {
+		return nil
+	}
+	return next
+}
+
+func converse(ctx context.Context, conn net.Conn, req Request, u *url.URL) (*nethttp.Response, error) {
 	method := req.Method
 	if method == "" {
 		method = nethttp.MethodGet
 	}
-	hr, err := nethttp.NewRequestWithContext(ctx, method, req.URL, strings.NewReader(string(req.Body)))
+	hr, err := nethttp.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(req.Body))
 	if err != nil {
-		f.err = err
-		return
+		return nil, err
 	}
+	hr.Close = true
 	hr.Header.Set("User-Agent", "mailwhy")
 	for k, v := range req.Header {
 		hr.Header.Set(k, v)
 	}
-	resp, err := cl.Do(hr)
-	if err != nil {
-		f.fail("http", err)
-		return
+	if err := hr.Write(conn); err != nil {
+		return nil, err
 	}
-	defer resp.Body.Close()
-	f.read(resp, req.MaxBytes)
+	limit := req.MaxBytes
+	if limit <= 0 {
+		limit = DefaultBytes
+	}
+	// One allowance for head and body together, so that no head is too long either. Chunks cost a few bytes each.
+	in := bufio.NewReader(io.LimitReader(conn, headerBytes+2*limit+1))
+	for range 5 { // interim answers
+		resp, err := nethttp.ReadResponse(in, hr)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode/100 != 1 {
+			return resp, nil
+		}
+	}
+	return nil, &wire.Fault{Kind: wire.Protocol, Op: "http", Text: "interim answers without end"}
 }
 
-func (f *fetch) read(resp *nethttp.Response, limit int64) {
+func (f *fetch) read(ctx context.Context, resp *nethttp.Response, limit int64) {
+	defer resp.Body.Close()
 	if limit <= 0 {
 		limit = DefaultBytes
 	}
@@ -176,85 +214,75 @@ func (f *fetch) read(resp *nethttp.Response, limit int64) {
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if int64(len(b)) > limit {
-		b, r.Truncated = b[:limit], true
+		b, r.Truncated, err = b[:limit], true, nil
 	}
 	r.Body = b
 	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		f.fail("http", err)
 	}
 }
 
 func (f *fetch) fail(op string, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.res.Fault == nil && f.err == nil {
-		f.res.Fault = wire.Classify(op, unwrapURL(err))
+		f.res.Fault = wire.Classify(op, err)
 	}
 }
 
-// unwrapURL drops the method and URL that net/http puts before an error: the report shows them elsewhere.
-func unwrapURL(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return ue.Err
+// connect gives a connection ready for HTTP, or nil after noting why not.
+func (f *fetch) connect(ctx context.Context, u *url.URL) net.Conn {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return err
-}
-
-func (f *fetch) dialTLS(ctx context.Context, network, hostport string) (net.Conn, error) {
-	conn, err := f.dial(ctx, network, hostport)
-	if err != nil {
-		return nil, err
+	conn := f.dial(ctx, net.JoinHostPort(u.Hostname(), port))
+	if conn == nil || u.Scheme == "http" {
+		return conn
 	}
-	host, _, _ := net.SplitHostPort(hostport)
-	opt := wire.HandshakeOptions{ServerName: host, Name: host, Roots: f.c.opt.Roots, ALPN: []string{"http/1.1"}, Now: f.c.opt.Now}
-	if _, err := netip.ParseAddr(host); err == nil {
+	opt := wire.HandshakeOptions{ServerName: u.Hostname(), Name: u.Hostname(), Roots: f.c.opt.Roots, ALPN: []string{"http/1.1"}, Now: f.c.opt.Now}
+	if _, err := netip.ParseAddr(opt.Name); err == nil {
 		opt.ServerName = ""
 	}
 	sec, hs := wire.ShakeHands(ctx, conn, opt)
-	f.mu.Lock()
 	f.res.TLS = hs
-	f.mu.Unlock()
 	if sec == nil {
 		conn.Close()
 		f.fail("tls", hs.Fault)
-		return nil, hs.Fault
 	}
-	return sec, nil
+	return sec
 }
 
 // dial resolves through the run's own door and tries a few addresses in order.
-func (f *fetch) dial(ctx context.Context, _, hostport string) (net.Conn, error) {
+func (f *fetch) dial(ctx context.Context, hostport string) net.Conn {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {
-		return nil, err
-	}
-	addrs, err := f.addresses(ctx, host)
-	if err != nil {
-		return nil, err
+		f.err = err
+		return nil
 	}
 	var last error
-	for _, a := range addrs {
+	for _, a := range f.addresses(ctx, host) {
 		conn, err := f.c.opt.Dial.DialContext(ctx, "tcp", net.JoinHostPort(a.String(), port))
 		if err == nil {
-			f.mu.Lock()
 			f.res.Remote = net.JoinHostPort(a.String(), port)
-			f.mu.Unlock()
-			return conn, nil
+			return conn
 		}
 		last = err
 	}
-	f.fail("connect", last)
-	return nil, last
+	if last != nil {
+		f.fail("connect", last)
+	}
+	return nil
 }
 
-func (f *fetch) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+func (f *fetch) addresses(ctx context.Context, host string) []netip.Addr {
 	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
+		return []netip.Addr{a}
 	}
 	if f.c.opt.Resolver == nil {
 		f.err = fmt.Errorf("no resolver to look up %s", host)
-		return nil, f.err
+		return nil
 	}
 	var addrs []netip.Addr
 	var faults []error
@@ -272,26 +300,16 @@ func (f *fetch) addresses(ctx context.Context, host string) ([]netip.Addr, error
 			addrs = append(addrs, rr.IP)
 		}
 	}
-	if len(addrs) == 0 {
-		return nil, f.nowhere(host, errors.Join(faults...))
-	}
-	f.mu.Lock()
 	for _, a := range addrs {
 		f.res.Addresses = append(f.res.Addresses, a.String())
 	}
-	f.mu.Unlock()
-	return addrs[:min(len(addrs), maxAddresses)], nil
-}
-
-// nowhere tells a host without addresses, a fact, from a look-up that failed, which is our trouble.
-func (f *fetch) nowhere(host string, lookup error) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if lookup != nil {
-		f.err = lookup
-		return lookup
+	switch {
+	case len(addrs) > 0:
+	case len(faults) > 0: // our trouble, not a fact about the host
+		f.err = errors.Join(faults...)
+	default:
+		f.res.NoAddress = true
+		f.res.Fault = &wire.Fault{Kind: wire.OtherFault, Op: "resolve", Text: host + " has no address"}
 	}
-	f.res.NoAddress = true
-	f.res.Fault = &wire.Fault{Kind: wire.OtherFault, Op: "resolve", Text: host + " has no address"}
-	return f.res.Fault
+	return addrs[:min(len(addrs), maxAddresses)]
 }
