@@ -99,7 +99,9 @@ func TestLines(t *testing.T) {
 		{"postfix/bounce", "98EE69867FB: sender non-delivery notification: 9BAC3986096", event.Notification, func(e event.Event) (any, any) { return string(e.Ref), "9BAC3986096" }},
 		{"postfix/submission/smtpd", "4jXBw6546nz1SGM4: client=unknown[192.0.2.6], sasl_method=PLAIN, sasl_username=user28@corp.example", event.Received, func(e event.Event) (any, any) { return string(e.User), "user28@corp.example" }},
 		{"postfix-out/smtpd", "warning: unknown[192.0.2.6]: SASL LOGIN authentication failed: (reason unavailable), sasl_username=x@y.example", event.AuthFailed, func(e event.Event) (any, any) { return string(e.User) + " " + string(e.Method), "x@y.example LOGIN" }},
-		{"postfix/smtpd", "Anonymous TLS connection established from a.example[192.0.2.6]: TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits) key-exchange X25519", event.TLS, func(e event.Event) (any, any) { return string(e.TLSVersion) + " " + string(e.Cipher), "TLSv1.3 TLS_AES_128_GCM_SHA256" }},
+		{"postfix/smtpd", "Anonymous TLS connection established from a.example[192.0.2.6]: TLSv1.3 with cipher TLS_AES_128_GCM_SHA256 (128/128 bits) key-exchange X25519", event.TLS, func(e event.Event) (any, any) {
+			return string(e.TLSVersion) + " " + string(e.Cipher), "TLSv1.3 TLS_AES_128_GCM_SHA256"
+		}},
 		{"postfix/smtpd", "lost connection after DATA (12 bytes) from a.example[192.0.2.6]", event.Lost, func(e event.Event) (any, any) { return string(e.Stage), "DATA" }},
 		{"postfix/smtp", "Verified TLS connection reused to mx.a.example[192.0.2.6]:25: TLSv1.2 with cipher X (256/256 bits)", event.TLS, func(e event.Event) (any, any) { return string(e.Relay), "mx.a.example" }},
 		{"postfix/smtp", "connect to mx.a.example[2001:db8::1]:25: Network is unreachable", event.ConnectError, func(e event.Event) (any, any) { return string(e.RelayIP), "2001:db8::1" }},
