@@ -62,7 +62,7 @@ func (st Style) htmlFuncs() template.FuncMap {
 		"title":    func(f finding.Finding) string { return st.title(f.Rule) },
 		"headline": func(h finding.Headline) string { return Clean(st.headline(h)) },
 		"clean":    Clean,
-		"block":    CleanBlock,
+		"verbatim": CleanBlock,
 		"cmd":      Command,
 		"owner":    st.owner,
 		"mark":     func(v finding.Verdict) string { return v.Mark() },

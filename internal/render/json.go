@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"time"
+	"unicode"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
@@ -131,7 +132,25 @@ func encode(v any) ([]byte, error) {
 	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	return escapeInvisible(bytes.TrimRight(b.Bytes(), "\n")), nil
+}
+
+// escapeInvisible writes characters that a terminal or a reader would not show (C1 controls, bidirectional overrides,
+// zero-width marks) in the \u form; inside JSON strings that changes nothing for a program.
+func escapeInvisible(b []byte) []byte {
+	if isPlain(string(b)) {
+		return b
+	}
+	var out bytes.Buffer
+	out.Grow(len(b) + 16)
+	for _, r := range string(b) {
+		if r >= 0x7f && r < 0x10000 && !unicode.IsPrint(r) && r != '\u3000' {
+			fmt.Fprintf(&out, `\u%04x`, r)
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.Bytes()
 }
 
 // inline puts the keys of the facts behind those of the document. A key both have is a bug and an error.

@@ -44,7 +44,7 @@ func chartName(st Style, c *finding.Chart) string {
 	for _, s := range c.Series {
 		names = append(names, s.Name.In(st.Lang))
 	}
-	return strings.Join(names, ", ") + " (" + c.Unit.In(st.Lang) + ")"
+	return Clean(strings.Join(names, ", ") + " (" + c.Unit.In(st.Lang) + ")")
 }
 
 // chartTop is the largest value the y axis must hold.
