@@ -1,0 +1,84 @@
+package check
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire/http"
+)
+
+// NewReport makes the report of a command about one target: findings in reading order, the headline from the gravest
+// of them. Surveys with a better sentence of their own replace the headline.
+func NewReport(env *Env, command string, target finding.Subject, started time.Time, fs []finding.Finding, sections []finding.Section, facts any) *finding.Report {
+	finding.Order(fs)
+	return &finding.Report{
+		Command: command, Target: target, Headline: Headline(target, fs), Findings: fs, Sections: sections, Facts: facts,
+		Started: started, Took: env.Now().Sub(started),
+	}
+}
+
+// Headline says the state of a target in one sentence: the gravest finding, how many more there are, whose job. fs is
+// in reading order.
+func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
+	count := map[finding.Verdict]int{}
+	var first *finding.Finding
+	for i := range fs {
+		v := fs[i].Verdict()
+		count[v]++
+		if v <= finding.VerdictUntested && (first == nil || v < first.Verdict()) {
+			first = &fs[i]
+		}
+	}
+	args := finding.Args{"Target": target.Name, "Checks": count[finding.VerdictPass]}
+	if first == nil {
+		if count[finding.VerdictPass] == 0 {
+			return finding.Headline{State: finding.StateOK, Says: finding.S("{{.Target}}: nothing to find fault with.", args)}
+		}
+		return finding.Headline{State: finding.StateOK, Says: finding.S("{{.Target}} is fine: {{.Checks}} {{plural .Checks \"check\" \"checks\"}} passed.", args)}
+	}
+	h := finding.Headline{Owner: first.Rule.Owner, Next: first.Verify}
+	args["First"] = first.Says()
+	args["Others"] = count[finding.VerdictError] + count[finding.VerdictWarning] - 1
+	switch first.Verdict() {
+	case finding.VerdictError:
+		h.State = finding.StateBroken
+	case finding.VerdictWarning:
+		h.State = finding.StateWarning
+	default:
+		h.State, h.Owner = finding.StateUntested, finding.OwnerNobody
+		h.Says = finding.S("{{.Target}} could not be tested: {{.First}}.", args)
+		return h
+	}
+	if args["Others"] == 0 {
+		h.Says = finding.S("{{.Target}}: {{.First}}.", args)
+	} else {
+		h.Says = finding.S("{{.Target}}: {{.First}}, and {{.Others}} more {{plural .Others \"fault\" \"faults\"}}.", args)
+	}
+	return h
+}
+
+// QuoteTXT writes a TXT value as it stands in a zone file: quoted, in strings of at most 255 bytes.
+func QuoteTXT(value string) string {
+	var b strings.Builder
+	for first := true; first || value != ""; first = false {
+		n := min(len(value), 255)
+		if !first {
+			b.WriteByte(' ')
+		}
+		b.WriteByte('"')
+		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value[:n]))
+		b.WriteByte('"')
+		value = value[n:]
+	}
+	return b.String()
+}
+
+// HTTP is the run's door to web servers.
+func (e *Env) HTTP() *http.Client {
+	o := http.Options{Dial: e.Dial, Timeout: e.Probe.Timeout, Roots: e.Roots, NoIPv6: e.Probe.NoIPv6, Now: e.Now, Tape: e.Tape}
+	if e.DNS != nil {
+		o.Resolver = e.DNS
+	}
+	return http.New(o)
+}
