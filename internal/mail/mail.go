@@ -61,6 +61,10 @@ type Answer struct {
 	NXDomain bool
 	// Secure tells that the whole answer was validated by DNSSEC (RFC 4035), here or by a trusted resolver.
 	Secure bool
+	// Validator says who validated a Secure answer: "mailwhy", or "resolver" for one whose AD flag is believed.
+	Validator string
+	// Bogus tells that the answer should be signed and is not, or wrongly: validating resolvers answer SERVFAIL.
+	Bogus bool
 	TTL    time.Duration // smallest of the answer; for a negative answer the negative TTL
 	Server string        // who answered, as address:port or URL
 }

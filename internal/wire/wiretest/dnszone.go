@@ -59,7 +59,7 @@ func ReadZone(text string) (*Zone, error) {
 func (z *Zone) put(rr dns.RR) {
 	n := rr.Header().Name
 	z.rrs[n] = append(z.rrs[n], rr)
-	for ; !z.have[n] && n != "."; n = parent(n) {
+	for ; !z.have[n]; n = parent(n) {
 		z.have[n] = true
 	}
 }
