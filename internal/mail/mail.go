@@ -64,7 +64,7 @@ type Answer struct {
 	// Validator says who validated a Secure answer: "mailwhy", or "resolver" for one whose AD flag is believed.
 	Validator string
 	// Bogus tells that the answer should be signed and is not, or wrongly: validating resolvers answer SERVFAIL.
-	Bogus bool
+	Bogus  bool
 	TTL    time.Duration // smallest of the answer; for a negative answer the negative TTL
 	Server string        // who answered, as address:port or URL
 }
