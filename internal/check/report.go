@@ -50,9 +50,14 @@ func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
 		h.Says = finding.S("{{.Target}} could not be tested: {{.First}}.", args)
 		return h
 	}
-	if args["Others"] == 0 {
+	switch named := strings.HasPrefix(first.Says().String(), target.Name); { // do not name the target twice
+	case named && args["Others"] == 0:
+		h.Says = finding.S("{{.First}}.", args)
+	case named:
+		h.Says = finding.S("{{.First}}, and {{.Others}} more {{plural .Others \"fault\" \"faults\"}}.", args)
+	case args["Others"] == 0:
 		h.Says = finding.S("{{.Target}}: {{.First}}.", args)
-	} else {
+	default:
 		h.Says = finding.S("{{.Target}}: {{.First}}, and {{.Others}} more {{plural .Others \"fault\" \"faults\"}}.", args)
 	}
 	return h

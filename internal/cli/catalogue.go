@@ -4,11 +4,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
 // catalogue holds the rules of every pack, a slice each.
-var catalogue = [][]*finding.Rule{}
+var catalogue = [][]*finding.Rule{
+	dmarc.Rules,
+}
 
 // Rules lists every rule this binary may say, by ID.
 func Rules() []*finding.Rule {

@@ -8,4 +8,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).versionCommand,
 	(*app).manCommand,
 	(*app).docsCommand,
+	(*app).dmarcCommand,
 }

@@ -28,10 +28,10 @@ func Judge(f *Facts) []finding.Finding {
 	if j.rec == nil {
 		return j.out
 	}
-	j.problems()
 	j.policy()
 	j.readings()
 	j.reports()
+	j.problems()
 	for i := range j.out {
 		if j.out[i].Outcome == finding.Fail && len(j.out[i].Evidence) == 0 {
 			j.out[i] = j.out[i].With(j.evidence())
