@@ -1,0 +1,254 @@
+package exim
+
+import (
+	"bytes"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// words reads every line that has no flag.
+func words(e *event.Event, b []byte) bool {
+	e.Text = b
+	switch {
+	case logs.Has(b, "Completed"):
+		e.Kind = event.Removed
+		return true
+	case logs.Has(b, "H="), logs.Has(b, "U="), logs.Has(b, "F=<"):
+		return clientLine(e, b)
+	case logs.Has(b, "rejected "), logs.Has(b, "temporarily rejected "):
+		return rejected(e, b)
+	case logs.Has(b, "SMTP "), logs.Has(b, "unexpected "), logs.Has(b, "TLS "), logs.Has(b, "refused connection from "), logs.Has(b, "no MAIL in "), logs.Has(b, "Connection from "):
+		return session(e, b)
+	}
+	if i := bytes.Index(b, []byte(" authenticator failed for ")); i >= 0 && i < 64 {
+		return authFailed(e, b[:i], b[i+len(" authenticator failed for "):])
+	}
+	if e.QueueID != nil {
+		return ofMessage(e, b)
+	}
+	return ofDaemon(e, b)
+}
+
+// clientLine reads `H=name (helo) [ip]:port X=… CV=… F=<sender> rejected RCPT <x>: reason` and other lines about a
+// client; with an id and no rejection, H= is the host we deliver to.
+func clientLine(e *event.Event, b []byte) bool {
+	rest := bytes.TrimLeft(fields(e, b, true), " ")
+	if logs.Has(rest, "rejected ") || logs.Has(rest, "temporarily rejected ") {
+		return rejected(e, rest)
+	}
+	e.Text = bytes.TrimPrefix(rest, []byte(": "))
+	switch {
+	case logs.Has(rest, "sender verify "), logs.Has(rest, "Warning: "), logs.Has(rest, "Warning"):
+		e.Kind = event.Policy
+	case logs.Has(rest, "TLS error "), logs.Has(rest, "TLS session"):
+		e.Kind = event.TLSFailed
+	case logs.Has(rest, "discarded"), logs.Has(rest, "recipients refused"):
+		e.Kind = event.Reject
+	case e.QueueID != nil:
+		e.Kind = event.Reply
+		if bytes.HasPrefix(e.Text, []byte("Connection refused")) || bytes.HasPrefix(e.Text, []byte("Connection timed out")) || bytes.HasPrefix(e.Text, []byte("No route")) || bytes.HasPrefix(e.Text, []byte("Network is unreachable")) {
+			e.Kind = event.ConnectError
+		}
+		e.Relay, e.RelayIP, e.RelayPort = e.ClientName, e.ClientIP, e.ClientPort
+		e.ClientName, e.ClientIP, e.ClientPort = nil, nil, 0
+		remoteError(e, e.Text)
+	default:
+		e.Kind = event.Policy
+	}
+	if e.Kind == event.TLSFailed && e.QueueID != nil {
+		e.Outbound = true
+		e.Relay, e.RelayIP, e.ClientName, e.ClientIP = e.ClientName, e.ClientIP, nil, nil
+	}
+	return true
+}
+
+// rejected reads "rejected RCPT <x>: reason", "temporarily rejected MAIL …", "rejected after DATA: reason", "rejected
+// EHLO or HELO x: reason", "rejected connection in "connect" ACL".
+func rejected(e *event.Event, b []byte) bool {
+	e.Kind, e.Action = event.Reject, rejectWord
+	rest, temporary := logs.After(b, "temporarily ")
+	if temporary {
+		e.Action = temporaryWord
+	}
+	rest, _ = logs.After(rest, "rejected ")
+	switch {
+	case logs.Has(rest, "RCPT "), logs.Has(rest, "MAIL "), logs.Has(rest, "VRFY "), logs.Has(rest, "EXPN "), logs.Has(rest, "ETRN "):
+		e.Stage = rest[:4]
+		rest = rest[5:]
+		if addr, tail, ok := logs.Angle(rest); ok {
+			if rest = tail; e.Stage[0] == 'M' {
+				e.From = addr
+			} else {
+				e.To = addr
+			}
+		} else if e.Stage[0] == 'M' && logs.Has(rest, "from ") {
+			rest = hostPhrase(e, rest[5:])
+		} else if i := bytes.Index(rest, []byte(": ")); i >= 0 {
+			if e.Stage[0] == 'R' {
+				e.To = rest[:i]
+			}
+			rest = rest[i:]
+		}
+	case logs.Has(rest, "after "):
+		i := bytes.Index(rest, []byte(": "))
+		if i < 0 {
+			i = len(rest)
+		}
+		e.Stage = rest[6:i]
+		rest = rest[i:]
+	case logs.Has(rest, "connection "):
+		e.Stage = rest[:10]
+		rest = rest[10:]
+		if i := bytes.Index(rest, []byte(": ")); i >= 0 {
+			rest = rest[i:]
+		}
+	case logs.Has(rest, "EHLO or HELO "):
+		e.Stage = rest[:4]
+		rest = rest[13:]
+		e.Helo, rest = address(rest)
+		e.Helo = bytes.TrimSuffix(e.Helo, []byte(":"))
+	case logs.Has(rest, "from "):
+		rest = hostPhrase(e, rest[5:])
+	}
+	if e.Text = bytes.TrimPrefix(rest, []byte(": ")); e.Text != nil {
+		e.Code, e.DSN = logs.Code(e.Text)
+	}
+	return true
+}
+
+var (
+	rejectWord    = []byte("reject")
+	temporaryWord = []byte("tempreject")
+)
+
+// hostPhrase reads "name (helo) [ip]:port" in running text and gives what follows.
+func hostPhrase(e *event.Event, b []byte) []byte {
+	v, rest := hostValue(b)
+	e.ClientName, e.Helo, e.ClientIP, e.ClientPort = splitHost(v)
+	return rest
+}
+
+// session reads what is said about a client's session.
+func session(e *event.Event, b []byte) bool {
+	e.Kind = event.Stats
+	switch {
+	case logs.Has(b, "unexpected disconnection"), logs.Has(b, "SMTP command timeout"), logs.Has(b, "SMTP data timeout"), logs.Has(b, "unexpected "):
+		e.Kind = event.Lost
+	case logs.Has(b, "SMTP connection from "):
+		if e.Kind = event.Connect; bytes.Contains(b, []byte(" lost")) {
+			e.Kind = event.Lost
+		} else if bytes.Contains(b, []byte(" closed by ")) || bytes.Contains(b, []byte("D=")) {
+			e.Kind = event.Disconnect
+		}
+	case logs.Has(b, "SMTP protocol"), logs.Has(b, "SMTP syntax error"), logs.Has(b, "SMTP call from "), logs.Has(b, "refused connection from "):
+		e.Kind = event.Reject
+	case logs.Has(b, "TLS error "):
+		e.Kind = event.TLSFailed
+	}
+	if i := bytes.Index(b, []byte(" from ")); i >= 0 {
+		hostPhrase(e, b[i+6:])
+	} else if i := bytes.Index(b, []byte(" H=")); i >= 0 {
+		hostPhrase(e, b[i+3:])
+	}
+	if logs.Has(b, "SMTP protocol error in \"AUTH") { // what follows are the client's credentials: not kept
+		e.Stage = stageAuth
+		if i := bytes.Index(b, []byte("\" H=")); i >= 0 {
+			hostPhrase(e, b[i+4:])
+			if j := bytes.IndexByte(b[i:], ']'); j >= 0 {
+				e.Text = bytes.TrimLeft(b[i+j+1:], " ")
+			}
+		}
+		if j := bytes.LastIndex(b, []byte("] ")); j >= 0 {
+			e.Text = b[j+2:]
+		}
+	}
+	return true
+}
+
+var stageAuth = []byte("AUTH")
+
+// authFailed reads "plain_login authenticator failed for (helo) [ip]: 535 Incorrect authentication data (set_id=u)".
+func authFailed(e *event.Event, method, b []byte) bool {
+	e.Kind, e.Method = event.AuthFailed, method
+	b, _ = logs.After(b, "H=")
+	rest := hostPhrase(e, b)
+	for logs.Has(rest, " ") { // I=, U=
+		i := bytes.Index(rest, []byte(": "))
+		if i < 0 {
+			break
+		}
+		rest = rest[i:]
+	}
+	e.Text = bytes.TrimPrefix(rest, []byte(": "))
+	e.Code, e.DSN = logs.Code(e.Text)
+	if _, u, ok := logs.Cut(e.Text, "(set_id="); ok {
+		e.User = bytes.TrimSuffix(u, []byte(")"))
+	}
+	return true
+}
+
+// ofMessage reads the lines with an id and without flag or host. Any other text is what the administrator's own
+// configuration or filter wrote: it is kept as a note about the message.
+func ofMessage(e *event.Event, b []byte) bool {
+	switch {
+	case logs.Has(b, "Frozen"), logs.Has(b, "frozen"), logs.Has(b, "Message is frozen"), logs.Has(b, "*** Frozen"):
+		e.Kind = event.Hold
+	case logs.Has(b, "Unfrozen"), logs.Has(b, "removed by"), logs.Has(b, "cancelled by"), logs.Has(b, "marked"), logs.Has(b, "sender address changed"):
+		e.Kind, e.Action = event.Operator, b
+	case logs.Has(b, "DKIM: "):
+		e.Kind, e.Filter = event.Filter, dkimName
+		if i := bytes.LastIndexByte(b, '['); i >= 0 {
+			e.Verdict = bytes.TrimSuffix(b[i+1:], []byte("]"))
+		}
+	case logs.Has(b, "Message abandoned"), logs.Has(b, "cancelled"):
+		e.Kind = event.Removed
+	case logs.Has(b, "Remote host "), logs.Has(b, "Spool file is locked"), logs.Has(b, "remote host "), logs.Has(b, "SMTP error"):
+		e.Kind = event.Reply
+		remoteError(e, b)
+	default:
+		e.Kind = event.Warning
+	}
+	return true
+}
+
+var dkimName = []byte("dkim")
+
+// Words of lines about no message and no client.
+var daemonWords = [...]struct {
+	word string
+	kind event.Kind
+}{
+	{"Start queue run: ", event.Stats}, {"End queue run: ", event.Stats},
+	{"exim ", event.Started}, {"daemon ", event.Started}, {"pid ", event.Started}, {"SIGHUP", event.Started},
+	{"no host name found for IP address ", event.Warning}, {"no IP address found for host ", event.Warning},
+	{"Warning: ", event.Warning}, {"retry ", event.Stats}, {"cwd=", event.Stats}, {"ident ", event.Stats},
+	{"DKIM: ", event.Filter}, {"PDKIM: ", event.Warning}, {"DMARC ", event.Filter}, {"SPF ", event.Filter},
+	{"Failed ", event.Warning}, {"failed ", event.Warning}, {"failing ", event.Warning}, {"spam ", event.Filter}, {"malware ", event.Filter},
+	{"Cannot ", event.Trouble}, {"unable to ", event.Trouble}, {"open ", event.Trouble}, {"socket ", event.Trouble}, {"Spool ", event.Trouble},
+	{"host ", event.Warning}, {"dropped connection from ", event.Reject}, {"Connection ", event.Warning}, {"LOG: ", event.Trouble},
+	{"lookup of host ", event.Warning}, {"bad ", event.Warning}, {"syntax error in ", event.Reject}, {"too many ", event.Reject},
+	{"string_sprintf", event.Trouble}, {"Exim configuration error", event.Trouble}, {"error ", event.Warning}, {"Memory", event.Trouble},
+	{"gnutls", event.Warning}, {"DNS ", event.Warning}, {"list ", event.Warning}, {"DANE ", event.Warning}, {"DSN ", event.Stats},
+	{"previous ", event.Warning}, {"removed ", event.Operator}, {"authenticator ", event.Warning}, {"Tainted ", event.Warning}, {"hintsdb", event.Warning},
+}
+
+func ofDaemon(e *event.Event, b []byte) bool {
+	for i := range daemonWords {
+		if rest, ok := logs.After(b, daemonWords[i].word); ok {
+			if e.Kind = daemonWords[i].kind; logs.Has(b, "no host name found for IP address ") {
+				e.ClientIP, _, _ = logs.Cut(rest, " ")
+			}
+			if bytes.Contains(b, []byte("No space left")) || bytes.Contains(b, []byte("spool space")) {
+				e.Kind = event.Trouble
+			}
+			return true
+		}
+	}
+	if bytes.Contains(b, []byte("space check failed")) || bytes.Contains(b, []byte("Too many open files")) {
+		e.Kind = event.Trouble
+		return true
+	}
+	e.Kind = event.None
+	return false
+}

@@ -1,0 +1,335 @@
+package logs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/cosnicolaou/pbzip2"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// BlockSize is the size of the blocks of random access, in bytes. It fits the second-level cache of a core.
+const BlockSize = 512 << 10
+
+// MaxLine is the longest line kept whole. The rest of a longer one is stepped over.
+const MaxLine = 16 << 20
+
+// Input is one opened log: a plain file, which can be read at any place, or a stream (compressed, standard input,
+// UTF-16, journald's export), which is read from its start.
+type Input struct {
+	Name    string
+	ModTime time.Time // of the last change; the moment of opening for a stream without one
+	Size    int64     // bytes of the file as stored
+	Format  string    // "plain", "gzip", "zstd", "xz", "bzip2", "utf-16", "journal-export"
+	Layout  *Layout   // set by Sniff for tables
+
+	file   *os.File
+	stream io.Reader
+	head   []byte
+	closer func()
+}
+
+// Errors about what cannot be a log. They are wrapped with the name of the input.
+var (
+	ErrDirectory = errors.New("is a directory")
+	ErrBinary    = errors.New("is binary, not a log")
+	ErrJournal   = errors.New("is a binary journal: use journalctl -o export, or journalctl -o json")
+	ErrEmpty     = errors.New("is empty")
+)
+
+// Open opens a file. An empty file, a directory and a binary file are errors that name it.
+func Open(name string) (*Input, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && st.IsDir() {
+		err = fmt.Errorf("%s: %w", name, ErrDirectory)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	in := &Input{Name: name, ModTime: st.ModTime(), Size: st.Size(), file: f, closer: func() { f.Close() }}
+	if !st.Mode().IsRegular() {
+		in.file, in.stream, in.Format = nil, f, "plain"
+		return in.decode(bufio.NewReaderSize(f, 1<<16))
+	}
+	head := make([]byte, 1<<16)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if in.head = head[:n]; n == 0 {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", name, ErrEmpty)
+	}
+	if in.Format = magic(in.head); in.Format == "plain" {
+		return in, in.check()
+	}
+	return in.decode(bufio.NewReaderSize(f, 1<<18))
+}
+
+// FromReader opens a stream; name is how it is called in reports ("standard input"), now its time.
+func FromReader(name string, r io.Reader, now time.Time) (*Input, error) {
+	in := &Input{Name: name, ModTime: now, closer: func() {}}
+	return in.decode(bufio.NewReaderSize(r, 1<<18))
+}
+
+// magic tells how the first bytes are packed.
+func magic(b []byte) string {
+	for _, m := range [...]struct{ sign, name string }{
+		{"\x1f\x8b", "gzip"}, {"\x28\xb5\x2f\xfd", "zstd"}, {"\xfd7zXZ\x00", "xz"}, {"BZh", "bzip2"},
+		{"\xff\xfe", "utf-16"}, {"\xfe\xff", "utf-16"}, {"__CURSOR=", "journal-export"}, {"__REALTIME_TIMESTAMP=", "journal-export"}, {"__SEQNUM=", "journal-export"},
+	} {
+		if bytes.HasPrefix(b, []byte(m.sign)) {
+			return m.name
+		}
+	}
+	return "plain"
+}
+
+// decode wraps the stream in what its first bytes ask for, and looks at the text behind.
+func (in *Input) decode(br *bufio.Reader) (*Input, error) {
+	peek, _ := br.Peek(32)
+	if len(peek) == 0 {
+		in.Close()
+		return nil, fmt.Errorf("%s: %w", in.Name, ErrEmpty)
+	}
+	in.Format = magic(peek)
+	r, err := in.unpack(br)
+	if err != nil {
+		in.Close()
+		return nil, fmt.Errorf("%s: %w", in.Name, err)
+	}
+	text := bufio.NewReaderSize(r, 1<<16)
+	if b, _ := text.Peek(32); in.Format != "journal-export" && magic(b) == "journal-export" {
+		text = bufio.NewReaderSize(newExport(text), 1<<16)
+	} else if in.Format != "utf-16" && magic(b) == "utf-16" {
+		text = bufio.NewReaderSize(newUTF16(text), 1<<16)
+	}
+	head, err := text.Peek(1 << 16)
+	in.file, in.stream, in.head = nil, text, bytes.Clone(head)
+	if len(head) == 0 {
+		in.Close()
+		if err != nil && err != io.EOF {
+			return nil, fmt.Errorf("%s: %w", in.Name, err)
+		}
+		return nil, fmt.Errorf("%s: %w", in.Name, ErrEmpty)
+	}
+	return in, in.check()
+}
+
+func (in *Input) unpack(br *bufio.Reader) (io.Reader, error) {
+	switch in.Format {
+	case "gzip":
+		return gzip.NewReader(br)
+	case "zstd":
+		d, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return nil, err
+		}
+		c := in.closer
+		in.closer = func() { d.Close(); c() }
+		return d, nil
+	case "xz":
+		return xz.NewReader(br)
+	case "bzip2":
+		return pbzip2.NewReader(context.Background(), br), nil
+	case "utf-16":
+		return newUTF16(br), nil
+	case "journal-export":
+		return newExport(br), nil
+	}
+	return br, nil
+}
+
+// check refuses what is no text.
+func (in *Input) check() error {
+	b := in.head
+	why := error(nil)
+	switch {
+	case bytes.HasPrefix(b, []byte("LPKSHHRH")):
+		why = ErrJournal
+	case notText(b):
+		why = ErrBinary
+	}
+	if why != nil {
+		in.Close()
+		return fmt.Errorf("%s: %w", in.Name, why)
+	}
+	return nil
+}
+
+// notText tells bytes that are no log: many control signs. A run of NULs in front, which a truncated log has, is let
+// through.
+func notText(b []byte) bool {
+	b = bytes.TrimLeft(b, "\x00")
+	bad := 0
+	for _, c := range b {
+		if c < 0x20 && c != '\n' && c != '\t' && c != '\r' && c != 0x1b {
+			bad++
+		}
+	}
+	return bad*20 > len(b)
+}
+
+// Head is the beginning of the text, up to 64 KiB.
+func (in *Input) Head() []byte { return in.head }
+
+// Sniff asks the dialects whether the input is a table of theirs.
+func (in *Input) Sniff(dialects []Dialect) {
+	for _, d := range dialects {
+		if t, ok := d.(Tabular); ok {
+			if l := t.Columns(in.head); l != nil {
+				in.Layout = l
+				return
+			}
+		}
+	}
+}
+
+// Reader gives a reader with the input's time and layout.
+func (in *Input) Reader(local *time.Location, dialects []Dialect) *Reader {
+	r := NewReader(Clock{Local: local, Latest: in.ModTime}, dialects)
+	r.Layout = in.Layout
+	return r
+}
+
+// Seekable tells whether Block can be used.
+func (in *Input) Seekable() bool { return in.file != nil }
+
+// Blocks is the number of blocks of a seekable input, by its size at opening.
+func (in *Input) Blocks() int { return int((in.Size + BlockSize - 1) / BlockSize) }
+
+// Block reads the lines that begin in block i of a seekable input into buf, which grows as needed. base is the offset
+// of the first. Many goroutines may call it at once, each with a buffer of its own.
+func (in *Input) Block(i int, buf []byte) (block []byte, base int64, err error) {
+	return ReadBlock(in.file, in.Size, i, buf)
+}
+
+// ReadBlock is Block for any file of lines of the given size.
+func ReadBlock(f io.ReaderAt, size int64, i int, buf []byte) (block []byte, base int64, err error) {
+	const slack = 8 << 10
+	start := int64(i) * BlockSize
+	stop := min(start+BlockSize, size) // lines that begin before stop
+	from := max(start-1, 0)
+	if cap(buf) < BlockSize+slack+1 {
+		buf = make([]byte, BlockSize+slack+1)
+	}
+	n, err := f.ReadAt(buf[:min(int64(cap(buf)), size-from)], from)
+	if err != nil && err != io.EOF {
+		return nil, 0, err
+	}
+	b := buf[:n]
+	if i > 0 {
+		j := bytes.IndexByte(b, '\n')
+		if j < 0 || from+int64(j)+1 >= stop {
+			return nil, 0, nil // one line covers the whole block: it belongs to an earlier one
+		}
+		b, from = b[j+1:], from+int64(j)+1
+	}
+	for {
+		need := int(stop - from) // the line that begins at stop-1 at the latest must be whole
+		if need <= len(b) {
+			if need == 0 {
+				return nil, 0, nil
+			}
+			if j := bytes.IndexByte(b[need-1:], '\n'); j >= 0 {
+				return b[:need+j], from, nil
+			}
+		}
+		if from+int64(len(b)) >= size || len(b) > BlockSize+MaxLine {
+			return b, from, nil
+		}
+		more := make([]byte, min(int64(len(b))*2+slack, size-from))
+		copy(more, b)
+		m, err := f.ReadAt(more[len(b):], from+int64(len(b)))
+		if m == 0 {
+			if err == io.EOF || err == nil {
+				return b, from, nil
+			}
+			return nil, 0, err
+		}
+		b = more[:len(b)+m]
+	}
+}
+
+// Each reads the whole input from its start in blocks of whole lines and gives each to fn with the offset of its first
+// byte in the text. The block is valid until fn returns. It returns fn's error, or the input's own after everything
+// readable was given.
+func (in *Input) Each(fn func(block []byte, base int64) error) error {
+	if in.file != nil {
+		var buf []byte
+		for i := range in.Blocks() {
+			b, base, err := in.Block(i, buf)
+			if err == nil && len(b) > 0 {
+				err = fn(b, base)
+			}
+			if err != nil {
+				return err
+			}
+			if cap(b) > cap(buf) && cap(b) < 4*BlockSize {
+				buf = b[:cap(b)]
+			}
+		}
+		return nil
+	}
+	buf := make([]byte, BlockSize)
+	have, base := 0, int64(0)
+	for {
+		n, err := fill(in.stream, buf[have:])
+		have += n
+		end := bytes.LastIndexByte(buf[:have], '\n') + 1
+		if err != nil {
+			end = have
+		}
+		if end > 0 {
+			if ferr := fn(buf[:end], base); ferr != nil {
+				return ferr
+			}
+			base += int64(end)
+			have = copy(buf, buf[end:have])
+		} else if len(buf) < MaxLine {
+			buf = append(buf, make([]byte, len(buf))...)
+		} else {
+			base += int64(have) // a line beyond all measure: its rest is stepped over
+			have = 0
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: broken after %d bytes of text: %w", in.Name, base, err)
+		}
+	}
+}
+
+// fill reads until the buffer is full or the stream ends; io.EOF is a clean end only.
+func fill(r io.Reader, b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var m int
+		m, err = r.Read(b[n:])
+		n += m
+	}
+	return n, err
+}
+
+// Close closes it.
+func (in *Input) Close() error {
+	if in.closer != nil {
+		in.closer()
+		in.closer = nil
+	}
+	return nil
+}
