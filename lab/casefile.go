@@ -41,8 +41,7 @@ type Run struct {
 	Headline []string `toml:"headline"` // pieces of its sentence
 	Expect   []Expect `toml:"expect"`
 	Allow    []string `toml:"allow"`  // rules that may fail beside the expected ones
-	Output   []string `toml:"output"` // pieces of what is printed, for commands that make no report
-	Needs    string   `toml:"needs"`  // a command of the tool that may not exist yet; without it the run is skipped
+	Output   []string `toml:"output"` // pieces of what is printed
 }
 
 // Expect is one finding that must be there. Empty fields match anything.

@@ -44,11 +44,12 @@ var Clients = []string{"", "blocked25", "noptr"}
 
 // World is a running lab.
 type World struct {
-	Dir    string // scratch; removed by Stop
-	Anchor string // file with the root's DS record, for --trust-anchor
-	CAFile string // for SSL_CERT_FILE
-	Cases  []*Case
-	Hosts  []*Host
+	Dir       string // scratch; removed by Stop
+	Anchor    string // file with the root's DS record, for --trust-anchor
+	CAFile    string // for SSL_CERT_FILE
+	Knowledge string // folder of tables, for --knowledge
+	Cases     []*Case
+	Hosts     []*Host
 
 	cache    string
 	clients  map[string]netns.Space

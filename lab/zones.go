@@ -97,14 +97,14 @@ func delegatedLists() string {
 func (a atlas) addCase(c *Case, hosts []*Host, pairs map[string]*pki.Pair) error {
 	for _, key := range slices.Sorted(maps.Keys(c.Zones)) {
 		name, server, _ := strings.Cut(key, "@")
-		text, err := fill(c.Zones[key], hosts, pairs)
+		text, err := fill(name, c.Zones[key], hosts, pairs)
 		if err != nil {
 			return fmt.Errorf("zone/%s: %w", key, err)
 		}
 		z := a[name]
 		if z == nil {
 			opt := c.option(name)
-			if opt.Parent, err = fill(opt.Parent, hosts, pairs); err != nil {
+			if opt.Parent, err = fill(name, opt.Parent, hosts, pairs); err != nil {
 				return fmt.Errorf("parent of %s: %w", name, err)
 			}
 			z = &zone{Zone: opt, texts: map[string]string{}}
@@ -125,8 +125,31 @@ func fullServer(short string) string {
 	return short + ".dns.example"
 }
 
-// fill replaces {{v4 "host"}}, {{v6 "host"}}, {{tlsa "host" 3 1 1}} and {{long "text" n}} in a zone's text.
-func fill(text string, hosts []*Host, pairs map[string]*pki.Pair) (string, error) {
+// sound are the records of a topic as they should be, for {{sound "mx" "spf"}} in a zone's text; docs/lab.md lists them.
+var sound = map[string]string{
+	"mx":     "@ MX 10 mx1.hosting.example.\n@ MX 20 mx2.hosting.example.\n",
+	"spf":    "@ TXT \"v=spf1 mx -all\"\n",
+	"dmarc":  "_dmarc TXT \"v=DMARC1; p=reject; rua=mailto:dmarc@DOMAIN\"\n",
+	"sts":    "_mta-sts TXT \"v=STSv1; id=20260101\"\nmta-sts A " + policyV4 + "\nmta-sts AAAA " + policyV6 + "\n",
+	"tlsrpt": "_smtp._tls TXT \"v=TLSRPTv1; rua=mailto:tlsrpt@DOMAIN\"\n",
+	"caa":    "@ CAA 0 issue \"ca.example\"\n",
+}
+
+// soundRecords joins the records of the topics for a domain.
+func soundRecords(domain string, topics []string) (string, error) {
+	var b strings.Builder
+	for _, topic := range topics {
+		text, ok := sound[topic]
+		if !ok {
+			return "", fmt.Errorf("sound %q: only %q", topic, slices.Sorted(maps.Keys(sound)))
+		}
+		b.WriteString(strings.ReplaceAll(text, "DOMAIN", domain))
+	}
+	return b.String(), nil
+}
+
+// fill replaces {{v4 "host"}}, {{v6 "host"}}, {{tlsa "host" 3 1 1}}, {{sound "mx" "spf"}} and a few more in a zone's text.
+func fill(domain, text string, hosts []*Host, pairs map[string]*pki.Pair) (string, error) {
 	find := func(name string) (*Host, error) {
 		i := slices.IndexFunc(hosts, func(h *Host) bool { return h.Name == name })
 		if i < 0 {
@@ -155,6 +178,7 @@ func fill(text string, hosts []*Host, pairs map[string]*pki.Pair) (string, error
 			}
 			return pairs[name].TLSA(usage, selector, matching), nil
 		},
+		"sound":    func(topics ...string) (string, error) { return soundRecords(domain, topics) },
 		"policyV4": func() string { return policyV4 },
 		"policyV6": func() string { return policyV6 },
 		"client":   func() string { return ClientV4 },

@@ -1,0 +1,100 @@
+package lab
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// atOnce bounds the runs under way: most of them wait.
+const atOnce = 6
+
+// TestCases runs every case against the real servers.
+func TestCases(t *testing.T) {
+	w := lab(t)
+	bin, err := w.Build(t.Context(), "..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := Commands(t.Context(), bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		out *Outcome
+		err error
+	}
+	results := map[*Case][]result{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, c := range w.Cases {
+		results[c] = make([]result, len(c.Run))
+		for i, r := range c.Run {
+			if !slices.Contains(have, r.Command[0]) {
+				continue
+			}
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				out, err := w.RunCase(t.Context(), bin, c, r)
+				mu.Lock()
+				results[c][i] = result{out, err}
+				mu.Unlock()
+			})
+		}
+	}
+	wg.Wait()
+	for _, c := range w.Cases {
+		t.Run(c.Name, func(t *testing.T) {
+			if len(c.Run) == 0 {
+				t.Fatal("a case runs something")
+			}
+			for i, r := range c.Run {
+				t.Run(r.Command[0], func(t *testing.T) {
+					if !slices.Contains(have, r.Command[0]) {
+						t.Skipf("mailwhy has no command %q", r.Command[0])
+					}
+					res := results[c][i]
+					if res.err != nil {
+						t.Fatal(res.err)
+					}
+					bad := r.Compare(res.out)
+					for _, b := range bad {
+						t.Error(b)
+					}
+					if dir := os.Getenv("MAILWHY_LAB_OUT"); dir != "" {
+						_ = os.WriteFile(filepath.Join(dir, c.Name+"-"+r.Command[0]+".json"), res.out.Stdout, 0o644)
+					}
+					if len(bad) > 0 {
+						t.Logf("%s (%v): mailwhy %s\n%s", c.Title, res.out.Took, strings.Join(r.Command, " "), res.out.Stderr)
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestOneFaultEach keeps the promise of the case files: thirty or more broken worlds, one that is flawless.
+func TestOneFaultEach(t *testing.T) {
+	cases, err := Cases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken, fine := 0, 0
+	for _, c := range cases {
+		for _, r := range c.Run {
+			if len(r.Expect) > 0 {
+				broken++
+			} else if r.State == "ok" {
+				fine++
+			}
+		}
+	}
+	if broken < 30 || fine < 1 {
+		t.Errorf("%d broken and %d flawless worlds", broken, fine)
+	}
+}
