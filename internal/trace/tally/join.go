@@ -1,0 +1,249 @@
+package tally
+
+import (
+	"bytes"
+	"hash/maphash"
+	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+)
+
+func (t *Tally) hash(b []byte) uint64 { return maphash.Bytes(t.seed, b) }
+
+// received counts a message that entered a queue.
+func (t *Tally) received(r *rec) {
+	if r.forward {
+		t.total.Reinjected++
+		return
+	}
+	t.total.Received++
+	t.now.Received++
+	if r.b != nil {
+		t.clients.at(r.hb, r.b).Messages++
+	}
+	if r.hw != 0 {
+		t.submitted(r)
+	}
+	m := t.msgs[r.id]
+	m.client = clientDomain(r.c, r.b)
+	t.msgs[r.id] = m
+	if r.a != nil { // Exim tells sender and size in the same line
+		t.sender(r.id, r.a, r.ha, r.size)
+	}
+}
+
+// active counts the sender of a message at its first stay in the active queue.
+func (t *Tally) active(r *rec) { t.sender(r.id, r.a, r.ha, r.size) }
+
+func (t *Tally) sender(id uint64, from []byte, hash uint64, size int64) {
+	m := t.msgs[id]
+	if m.sized {
+		return
+	}
+	m.sized, m.size = size > 0, size
+	if m.client != "" { // without it the message came by forwarding and is not counted as received
+		key := from
+		if len(from) == 0 {
+			key = nullSender
+			hash = t.hash(key)
+		}
+		dom := key
+		if i := bytes.LastIndexByte(from, '@'); i >= 0 {
+			dom = from[i+1:]
+		} else if m.client != pickup {
+			dom = []byte(m.client)
+		}
+		for _, a := range [...]*Address{t.senders.at(hash, key), t.senderDoms.at(t.lowerHash(&dom), dom)} {
+			a.Messages++
+			a.Bytes += size
+		}
+		t.total.BytesReceived += size
+		m.client = ""
+	}
+	t.msgs[id] = m
+}
+
+// lowerHash lowers a domain and hashes it.
+func (t *Tally) lowerHash(dom *[]byte) uint64 {
+	for _, c := range *dom {
+		if c-'A' < 26 {
+			*dom = bytes.ToLower(*dom)
+			break
+		}
+	}
+	return t.hash(*dom)
+}
+
+var nullSender = []byte("<>")
+
+const pickup = "pickup"
+
+// clientDomain is the domain of a client as pflogsumm shortens it: the last two labels where the last has three
+// letters, three where the last two are short ("host.co.uk"), the whole name otherwise, the address without a name.
+func clientDomain(name, ip []byte) string {
+	if len(ip) == 0 && len(name) == 0 {
+		return pickup
+	}
+	if len(name) == 0 || string(name) == "unknown" {
+		return string(ip)
+	}
+	labels := strings.Split(string(name), ".")
+	n := len(labels)
+	switch {
+	case n >= 4 && len(labels[n-1]) == 2 && len(labels[n-2]) >= 2 && len(labels[n-2]) <= 3:
+		return strings.ToLower(strings.Join(labels[n-3:], "."))
+	case n >= 3 && len(labels[n-1]) == 3:
+		return strings.ToLower(strings.Join(labels[n-2:], "."))
+	}
+	return string(name)
+}
+
+// delivery counts one attempt for one recipient.
+func (t *Tally) delivery(r *rec) {
+	switch r.status {
+	case event.Sent, event.Relayed:
+		t.sent(r)
+	case event.Deferred:
+		t.deferred(r)
+	case event.Bounced, event.Failed, event.Expired:
+		t.bounced(r)
+	case event.Discarded:
+		t.total.Discarded++
+	case event.Filtered:
+		t.total.Filtered++
+	}
+}
+
+func (t *Tally) sent(r *rec) {
+	if r.forward {
+		t.total.Forwarded++
+		return
+	}
+	t.total.Delivered++
+	t.now.Delivered++
+	size := t.msgs[r.id].size
+	t.total.BytesDelivered += size
+	for _, a := range [...]*Address{t.rcpts.at(r.ha, r.a), t.rcptDoms.at(r.hb, r.b)} {
+		a.Messages++
+		a.Bytes += size
+		a.DelaySum += r.delay
+		a.DelayMax = max(a.DelayMax, r.delay)
+	}
+	if local(r.d) {
+		t.total.Local++
+	}
+	relay := t.relay(r)
+	relay.Sent++
+	relay.DelaySum += r.delay
+}
+
+// local tells a hand-over that did not leave the machine: no address, a socket, or loopback (a content filter).
+func local(ip []byte) bool {
+	return len(ip) == 0 || ip[0] == '/' || string(ip) == "127.0.0.1" || string(ip) == "::1"
+}
+
+// relay is the entry of the next host: its name with the first label removed, so that the many hosts of one provider
+// fall together; the transport where there is no host.
+func (t *Tally) relay(r *rec) *Relay {
+	name := r.c
+	if len(name) == 0 {
+		name = r.d
+	}
+	if len(name) == 0 || string(name) == "none" {
+		name = r.b // never connected: the recipient's domain stands for the host
+	}
+	key := relayFamily(name)
+	return t.relays.at(t.hash(key), key)
+}
+
+// relayFamily removes the first label of a name with three or more, unless it is an address.
+func relayFamily(name []byte) []byte {
+	i := bytes.IndexByte(name, '.')
+	if i < 0 || bytes.Count(name, []byte{'.'}) < 2 || name[len(name)-1]-'0' <= 9 {
+		return name
+	}
+	return name[i+1:]
+}
+
+func (t *Tally) deferred(r *rec) {
+	t.total.Deferrals++
+	t.now.Deferred++
+	m := t.msgs[r.id]
+	if !m.deferred {
+		m.deferred = true
+		t.msgs[r.id] = m
+		t.total.Deferred++
+	}
+	dom := t.rcptDoms.at(r.hb, r.b)
+	dom.Deferrals++
+	dom.DelayMax = max(dom.DelayMax, r.delay)
+	t.rcpts.at(r.ha, r.a).Deferrals++
+	relay := t.relay(r)
+	relay.Deferred++
+	relay.hour(t.nowAt).Deferred++
+	t.reason(r, "deferred")
+}
+
+func (t *Tally) bounced(r *rec) {
+	if r.status == event.Expired {
+		t.total.Expired++
+		return // told of the whole message; its recipients were counted as deferred
+	}
+	t.total.Bounced++
+	t.now.Bounced++
+	t.rcptDoms.at(r.hb, r.b).Bounces++
+	t.rcpts.at(r.ha, r.a).Bounces++
+	t.relay(r).Bounced++
+	t.reason(r, "bounced")
+}
+
+func (t *Tally) reject(r *rec) {
+	kind := "rejected"
+	switch string(r.word) {
+	case "reject_warning", "warning", "warn":
+		t.total.RejectWarnings++
+		kind = "reject-warning"
+	case "hold", "milter-hold", "quarantine":
+		t.total.Held++
+		kind = "held"
+	case "discard", "milter-discard":
+		t.total.Discarded++
+		kind = "discarded"
+	default:
+		t.total.Rejected++
+		if r.b != nil {
+			t.clients.at(r.hb, r.b).Rejected++
+		}
+	}
+	t.now.Rejected++
+	t.reason(r, kind)
+}
+
+// reason counts a reason text with its changing parts taken out.
+func (t *Tally) reason(r *rec, kind string) {
+	key := normalise(kind, r.text)
+	e := t.reasons.at(t.hash(key), key)
+	e.n++
+	e.last = r.at
+	if e.n == 1 {
+		e.kind, e.text, e.code, e.first = kind, string(r.text[:min(len(r.text), 500)]), r.code, r.at
+		e.who, e.relay = string(r.a[:min(len(r.a), 254)]), string(r.c[:min(len(r.c), 254)])
+		e.stage = string(r.d[:min(len(r.d), 30)])
+	}
+}
+
+func (t *Tally) word(r *rec) {
+	kind := r.kind.String()
+	if r.level > event.Warn {
+		kind = r.level.String()
+	}
+	switch r.kind {
+	case event.Filter, event.Screen, event.Policy, event.Sieve:
+		kind += " " + string(r.a) + " " + string(r.c) + string(r.d)
+		r.text = nil
+	case event.Warning, event.Trouble, event.Started, event.Lost:
+		kind += " " + string(r.a)
+	}
+	key := normalise(kind, r.text)
+	*t.words.at(t.hash(key), key)++
+}

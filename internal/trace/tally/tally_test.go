@@ -1,0 +1,193 @@
+package tally
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/logs/postfix"
+)
+
+var dialects = []logs.Dialect{postfix.Dialect{}}
+
+func scan(t *testing.T, opt Options, name string) (*Tally, logs.Counts) {
+	t.Helper()
+	in, err := logs.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	ta := New(opt)
+	var c logs.Counts
+	if err := ta.Scan(context.Background(), in, in.Reader(time.UTC, dialects), 0, &c); err != nil {
+		t.Fatal(err)
+	}
+	return ta, c
+}
+
+func write(t *testing.T, lines ...string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "mail.log")
+	if err := os.WriteFile(name, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+const story = `Nov 22 01:00:01 mx postfix/submission/smtpd[1]: 4A1B2C3D4E: client=c.office.example[198.51.100.7], sasl_method=PLAIN, sasl_username=li@mine.example
+Nov 22 01:00:01 mx postfix/cleanup[2]: 4A1B2C3D4E: message-id=<1@mine.example>
+Nov 22 01:00:01 mx postfix/qmgr[3]: 4A1B2C3D4E: from=<li@mine.example>, size=1000, nrcpt=2 (queue active)
+Nov 22 01:00:02 mx postfix/smtp[4]: 4A1B2C3D4E: to=<a@Partner.example>, relay=mx1.partner.example[192.0.2.1]:25, delay=1.5, delays=0.1/0/0.4/1, dsn=2.0.0, status=sent (250 ok)
+Nov 22 01:00:02 mx postfix/smtp[4]: 4A1B2C3D4E: to=<b@partner.example>, relay=mx1.partner.example[192.0.2.1]:25, delay=1, delays=0.1/0/0.4/0.5, dsn=4.2.1, status=deferred (host mx1.partner.example[192.0.2.1] said: 450 4.2.1 <b@partner.example> busy (in reply to RCPT TO command))
+Nov 22 02:00:02 mx postfix/qmgr[3]: 4A1B2C3D4E: from=<li@mine.example>, size=1000, nrcpt=2 (queue active)
+Nov 22 02:00:03 mx postfix/smtp[4]: 4A1B2C3D4E: to=<b@partner.example>, relay=mx1.partner.example[192.0.2.1]:25, delay=3602, delays=3600/0/1/1, dsn=5.1.1, status=bounced (host mx1.partner.example[192.0.2.1] said: 550 5.1.1 <b@partner.example> unknown (in reply to RCPT TO command))
+Nov 22 02:00:03 mx postfix/qmgr[3]: 4A1B2C3D4E: removed
+Nov 22 02:10:00 mx postfix/smtpd[9]: NOQUEUE: reject: RCPT from unknown[203.0.113.9]: 554 5.7.1 <x@other.example>: Relay access denied; from=<s@spam.example> to=<x@other.example> proto=ESMTP helo=<h>
+Nov 22 02:10:01 mx postfix/smtpd[9]: warning: unknown[203.0.113.9]: SASL LOGIN authentication failed: UGFzc3dvcmQ6, sasl_username=li
+Nov 22 02:11:00 mx sshd[1]: not mail`
+
+func TestStory(t *testing.T) {
+	ta, counts := scan(t, Options{}, write(t, story))
+	s := ta.Stats(0)
+	want := Totals{Received: 1, Delivered: 1, Deferred: 1, Deferrals: 1, Bounced: 1, Rejected: 1, BytesReceived: 1000, BytesDelivered: 1000,
+		LoginsOK: 1, LoginsFailed: 1, Senders: 1, SenderDomains: 1, Recipients: 1, RecipientDoms: 1}
+	if s.Totals != want {
+		t.Errorf("totals\n got %+v\nwant %+v", s.Totals, want)
+	}
+	if counts.Foreign != 1 || counts.Unparsed != 0 {
+		t.Errorf("lines %+v", counts)
+	}
+	if len(s.Hours) != 2 || s.Hours[0].InQueue != 1 || s.Hours[1].InQueue != 0 {
+		t.Errorf("hours %+v", s.Hours)
+	}
+	dom := s.RecipientDomains.Rows[0]
+	if dom.Key != "partner.example" || dom.Val.Messages != 1 || dom.Val.Deferrals != 1 || dom.Val.Bounces != 1 {
+		t.Errorf("domain %+v", dom)
+	}
+	if len(s.Reasons) != 3 {
+		t.Errorf("reasons %+v", s.Reasons)
+	}
+	if a := s.Accounts.Rows[1]; a.Key != "li@mine.example" || a.Val.Messages != 1 || len(a.Val.Networks) != 1 {
+		t.Errorf("account %+v", a)
+	}
+	if len(ta.msgs) != 0 {
+		t.Errorf("%d messages are kept after they left the queue", len(ta.msgs))
+	}
+}
+
+func TestSinceUntil(t *testing.T) {
+	name := write(t, story)
+	ta, _ := scan(t, Options{Since: time.Date(time.Now().Year(), 11, 22, 0, 0, 0, 0, time.UTC).AddDate(-5, 0, 0), Until: time.Unix(0, 0)}, name)
+	if s := ta.Stats(0); s.Totals.Received != 0 {
+		t.Errorf("events out of the span are counted: %+v", s.Totals)
+	}
+}
+
+// Beyond its limit a table forgets the light keys, keeps the heavy ones and estimates how many there were.
+func TestTableIsBounded(t *testing.T) {
+	ta := New(Options{Keys: 1000})
+	for i := range 50_000 {
+		key := fmt.Appendf(nil, "u%d@d.example", i)
+		ta.rcpts.at(ta.hash(key), key).Messages++
+		heavy := []byte("heavy@d.example")
+		ta.rcpts.at(ta.hash(heavy), heavy).Messages++
+	}
+	tab := head(ta.rcpts, 10)
+	if len(ta.rcpts.ents) > 1000 || tab.Cut == 0 || tab.Exact {
+		t.Errorf("%d entries, cut %d, exact %v", len(ta.rcpts.ents), tab.Cut, tab.Exact)
+	}
+	if tab.Rows[0].Key != "heavy@d.example" || tab.Rows[0].Val.Messages != 50_000 {
+		t.Errorf("heaviest %+v", tab.Rows[0])
+	}
+	if tab.Distinct < 48_500 || tab.Distinct > 51_500 {
+		t.Errorf("50,001 keys are estimated as %d", tab.Distinct)
+	}
+}
+
+func TestNormalise(t *testing.T) {
+	same := [][2]string{
+		{"host a.b.example[192.0.2.1] said: 550 5.1.1 <x@y.example>: unknown (in reply to RCPT TO command)", "host c.d.example[192.0.2.9] said: 550 5.1.1 <z@q.example>: unknown (in reply to DATA)"},
+		{"connect to mx1.a.example[192.0.2.1]:25: Connection refused", "connect to mx.b.example[198.51.100.77]:25: Connection refused"},
+	}
+	for _, p := range same {
+		if a, b := normalise("x", []byte(p[0])), normalise("x", []byte(p[1])); string(a) != string(b) {
+			t.Errorf("%q and %q differ", a, b)
+		}
+	}
+	if a, b := normalise("x", []byte("550 5.1.1 unknown")), normalise("x", []byte("550 5.7.1 refused")); string(a) == string(b) {
+		t.Errorf("different reasons fall together: %q", a)
+	}
+}
+
+func FuzzNormalise(f *testing.F) {
+	f.Add([]byte("host x[1.2.3.4] said: 550 <a@b> no (in reply to x)"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if n := normalise("k", b); len(n) > 3+300+len(b) {
+			t.Errorf("%d bytes", len(n))
+		}
+	})
+}
+
+// Equal to pflogsumm on real logs, where both define a number the same (docs/logs.md).
+func TestEqualToPflogsumm(t *testing.T) {
+	prog, err := exec.LookPath("pflogsumm")
+	if err != nil {
+		t.Skip("pflogsumm is not installed")
+	}
+	dir := os.Getenv("MAILWHY_DATA")
+	if dir == "" {
+		dir = "../../../../shared/data"
+	}
+	for _, gz := range []string{"postfix-dovecot.syslog.log.gz", "postfix-dovecot.rfc3339.log.gz"} {
+		packed := filepath.Join(dir, "logs", gz)
+		if _, err := os.Stat(packed); err != nil {
+			t.Skipf("no real logs: looked for %s", packed)
+		}
+		plain := filepath.Join(t.TempDir(), "mail.log")
+		if out, err := exec.Command("sh", "-c", "zcat \"$1\" > \"$2\"", "sh", packed, plain).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		out, err := exec.Command(prog, plain).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ta, _ := scan(t, Options{}, packed)
+		s := ta.Stats(0).Totals
+		for what, have := range map[string]int64{
+			"received": s.Received, "delivered": s.Delivered, "forwarded": s.Forwarded, "deferred": s.Deferred, "bounced": s.Bounced,
+			"rejected": s.Rejected, "reject warnings": s.RejectWarnings, "held": s.Held, "discarded": s.Discarded, "senders": s.Senders,
+			"sending hosts/domains": s.SenderDomains, "recipients": s.Recipients, "recipient hosts/domains": s.RecipientDoms,
+		} {
+			m := regexp.MustCompile(`(?m)^\s*(\d+)\s+` + what + `\b`).FindSubmatch(out)
+			if m == nil || string(m[1]) != fmt.Sprint(have) {
+				t.Errorf("%s: %s: pflogsumm says %s, we say %d", gz, what, m, have)
+			}
+		}
+		if m := regexp.MustCompile(`(\d+)k\s+bytes received`).FindSubmatch(out); m == nil || string(m[1]) != fmt.Sprint(s.BytesReceived/1024) {
+			t.Errorf("%s: bytes received: pflogsumm says %s, we say %d", gz, m, s.BytesReceived)
+		}
+	}
+}
+
+func BenchmarkPart(b *testing.B) {
+	ta := New(Options{})
+	p := ta.Part()
+	r := logs.NewReader(logs.Clock{Local: time.UTC, Latest: time.Now()}, dialects)
+	block := []byte(story + "\n")
+	b.SetBytes(int64(len(block)))
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Reset()
+		r.Block(block, 0, 0, p)
+	}
+}
+
+var _ event.Sink = (*Part)(nil)
