@@ -10,7 +10,13 @@ type Thresholds struct {
 		ExpiryWarningDays int `toml:"expiry_warning_days"`
 		ExpiryErrorDays   int `toml:"expiry_error_days"`
 		MinRSABits        int `toml:"min_rsa_bits"`
+		MinDHBits         int `toml:"min_dh_bits"`
 	} `toml:"tls"`
+	SMTP struct {
+		GreetingNoteSeconds    int   `toml:"greeting_note_seconds"`
+		GreetingWarningSeconds int   `toml:"greeting_warning_seconds"`
+		SizeNoteBytes          int64 `toml:"size_note_bytes"`
+	} `toml:"smtp"`
 }
 
 // Thresholds reads thresholds.toml.

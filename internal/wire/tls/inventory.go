@@ -110,7 +110,7 @@ func (c *counter) version(ctx context.Context, v Version) VersionSeen {
 	seen := VersionSeen{Version: v}
 	left := Suites(v)
 	for len(left) > 0 {
-		a := c.ask(ctx, Hello{Version: v, Suites: left, Groups: groupsFor(v)})
+		a := c.ask(ctx, Hello{Version: v, Suites: left, Groups: GroupsOf(v)})
 		if a.Hello == nil || a.Hello.Version != v || !slices.Contains(left, a.Hello.Suite) {
 			seen.end(a)
 			return seen
@@ -143,8 +143,8 @@ func (v *VersionSeen) end(a *Answer) {
 	}
 }
 
-// groupsFor lists the groups a hello of the version may name: the hybrids and ffdhe came with TLS 1.3 and 1.2.
-func groupsFor(v Version) []Group {
+// GroupsOf lists the groups a hello of the version may name: the hybrids and ffdhe came with TLS 1.3 and 1.2.
+func GroupsOf(v Version) []Group {
 	if v == TLS13 {
 		return Groups()
 	}
@@ -154,7 +154,7 @@ func groupsFor(v Version) []Group {
 // groups finds the key exchange groups of TLS 1.3.
 func (c *counter) groups(ctx context.Context) []Group {
 	var out []Group
-	left := groupsFor(TLS13)
+	left := GroupsOf(TLS13)
 	for len(left) > 0 {
 		a := c.ask(ctx, Hello{Version: TLS13, Suites: Suites(TLS13), Groups: left})
 		if a.Hello == nil || a.Hello.Version != TLS13 || !slices.Contains(left, a.Group) {
@@ -191,7 +191,7 @@ func (c *counter) order(ctx context.Context, versions []VersionSeen) *bool {
 		for _, s := range slices.Backward(v.Suites) {
 			back = append(back, s.Suite)
 		}
-		a := c.ask(ctx, Hello{Version: v.Version, Suites: back, Groups: groupsFor(v.Version)})
+		a := c.ask(ctx, Hello{Version: v.Version, Suites: back, Groups: GroupsOf(v.Version)})
 		if a.Hello == nil {
 			return nil
 		}

@@ -1,0 +1,51 @@
+package check
+
+import (
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
+)
+
+// Fault says in words what broke a conversation. A nil fault is the empty sentence.
+func Fault(f *wire.Fault) finding.Sentence {
+	if f == nil {
+		return finding.Sentence{}
+	}
+	args := finding.Args{"After": f.After.Round(time.Millisecond), "Text": f.Text}
+	switch f.Kind {
+	case wire.Timeout:
+		return finding.S("no answer within {{.After}}: packets are dropped silently, or the host is down", args)
+	case wire.Refused:
+		return finding.S("refused (TCP reset): nothing listens there, or a firewall rejects", args)
+	case wire.Reset:
+		return finding.S("the connection was reset after {{.After}}", args)
+	case wire.Unreachable:
+		return finding.S("unreachable: a router or firewall answered with ICMP after {{.After}}", args)
+	case wire.NoRoute:
+		return finding.S("this machine has no route there", args)
+	case wire.Closed:
+		return finding.S("the server closed the connection after {{.After}} without a word", args)
+	case wire.TLSFault:
+		return finding.S("the TLS handshake failed: {{.Text}}", args)
+	case wire.Limit:
+		return finding.S("cut off: {{.Text}}", args)
+	case wire.Canceled:
+		return finding.S("stopped before it was done", nil)
+	}
+	return finding.Raw(f.Text)
+}
+
+// Ours tells a fault of this machine or of this run, which says nothing about the peer.
+func Ours(f *wire.Fault) bool {
+	if f == nil {
+		return false
+	}
+	switch f.Kind {
+	case wire.NoRoute, wire.Canceled, wire.OffTape:
+		return true
+	case wire.Limit:
+		return f.Op == "connect"
+	}
+	return false
+}
