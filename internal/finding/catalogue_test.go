@@ -13,6 +13,9 @@ func TestSentences(t *testing.T) {
 	if got, want := s.In(EN), "1 DNS lookup by a, b and c"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if b := Both("a {{.X}}", "甲"); b.In(EN) != "a {{.X}}" || b.In(ZH) != "甲" || Both("a", "").In(ZH) != "a" {
+		t.Errorf("both languages: %q %q", b.In(EN), b.In(ZH))
+	}
 	if got := Raw("{{.X}}").In(ZH); got != "{{.X}}" {
 		t.Errorf("a raw value was taken for a template: %q", got)
 	}

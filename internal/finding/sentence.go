@@ -37,7 +37,19 @@ func S(m Msg, args Args) Sentence { return Sentence{m, args} }
 // Raw is a sentence that is the same in every language: a value, a host, a reply.
 func Raw(s string) Sentence { return Sentence{rawMsg, Args{"": s}} }
 
-const rawMsg Msg = "\x00raw"
+// Both is a sentence that brings both languages along, as the tables of knowledge do: it is no key of the catalogue and
+// no template. Where zh is empty the English is said.
+func Both(en, zh string) Sentence {
+	if zh == "" {
+		zh = en
+	}
+	return Sentence{bothMsg, Args{string(EN): en, string(ZH): zh}}
+}
+
+const (
+	rawMsg  Msg = "\x00raw"
+	bothMsg Msg = "\x00both"
+)
 
 // IsZero tells an empty sentence.
 func (s Sentence) IsZero() bool { return s.Msg == "" }
@@ -56,6 +68,10 @@ const (
 func (s Sentence) In(l Lang) string {
 	if s.Msg == rawMsg {
 		str, _ := s.Args[""].(string)
+		return str
+	}
+	if s.Msg == bothMsg {
+		str, _ := s.Args[string(l)].(string)
 		return str
 	}
 	text := string(s.Msg)

@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
 //go:embed tables/*.toml
@@ -33,6 +35,9 @@ func (t Text) In(lang string) string {
 	}
 	return t.EN
 }
+
+// Say makes the text a sentence of a finding.
+func (t Text) Say() finding.Sentence { return finding.Both(t.EN, t.ZH) }
 
 // Base is the set of tables of a run. Tables are parsed at first use.
 type Base struct {

@@ -1,0 +1,142 @@
+package smtp
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/wire"
+	"github.com/mailwhy/mailwhy/internal/wire/smtp"
+)
+
+// Rewritten finds the words of a session that a middlebox has masked: a greeting of asterisks, a keyword overwritten
+// with X or cut down to noise in the answer to EHLO. Empty means no sign of one.
+func Rewritten(s *smtp.Session) string {
+	if g := s.Reply(smtp.Greeting); g != nil && stars(g.Text()) {
+		return g.String()
+	}
+	for _, key := range s.Caps.List() {
+		word, _, _ := strings.Cut(key, "=")
+		if masked(word) {
+			return "250-" + word
+		}
+	}
+	return ""
+}
+
+// stars tells a greeting masked with asterisks, as old Cisco PIX and ASA do it: "220 ****2***".
+func stars(text string) bool {
+	n := strings.Count(text, "*")
+	return n >= 6 && n*2 > len(text)
+}
+
+// masked tells a keyword overwritten with X: "XXXXXXXA" stands where "STARTTLS" did. Real keywords with an X in front
+// (XCLIENT, X-ANONYMOUSTLS) have other letters too.
+func masked(word string) bool {
+	return len(word) >= 6 && strings.HasPrefix(word, "XXXX") && len(strings.Trim(word, "X")) <= 2
+}
+
+func (j *judge) rewritten() finding.Finding {
+	if raw := Rewritten(j.s); raw != "" {
+		return j.failed(ruleRewritten, finding.Args{"Raw": finding.Raw(raw)}, smtp.Greeting, smtp.Ehlo)
+	}
+	return ruleRewritten.Passed(j.subject, nil)
+}
+
+// hello judges EHLO and HELO.
+func (j *judge) hello() []finding.Finding {
+	ehlo, helo := j.s.Stage(smtp.Ehlo), j.s.Stage(smtp.Helo)
+	switch {
+	case ehlo == nil:
+		return nil
+	case ehlo.OK():
+		return []finding.Finding{ruleEhlo.Passed(j.subject, nil)}
+	case helo != nil && helo.OK():
+		return []finding.Finding{j.failed(ruleEhlo, finding.Args{"Reply": finding.Raw(ehlo.Reply.String())}, smtp.Ehlo, smtp.Helo)}
+	case ehlo.Fault != nil && ehlo.Fault.Kind == wire.Protocol:
+		return []finding.Finding{j.failed(ruleNotSMTP, finding.Args{"What": check.Fault(ehlo.Fault)}, smtp.Ehlo)}
+	}
+	return []finding.Finding{j.untested(ruleEhlo, ehlo)}
+}
+
+// tls judges whether STARTTLS is offered and works; the certificate is judged by the tls pack.
+func (j *judge) tls() []finding.Finding {
+	if e := j.s.Stage(smtp.Ehlo); e == nil || e.Fault != nil || e.Reply.Code == 421 {
+		return nil
+	}
+	offer, shake := j.s.Stage(smtp.StartTLS), j.s.Stage(smtp.TLS)
+	var fs []finding.Finding
+	switch {
+	case offer == nil:
+		return []finding.Finding{j.failed(ruleNoTLS, nil, smtp.Ehlo)}
+	case offer.Reply != nil && offer.Reply.Code == 421:
+		return []finding.Finding{j.untested(ruleNoTLS, offer)}
+	case offer.Fault != nil:
+		fs = append(fs, j.failed(ruleTLSRefused, finding.Args{"What": check.Fault(offer.Fault)}, smtp.StartTLS))
+	case !offer.OK():
+		fs = append(fs, j.failed(ruleTLSRefused, finding.Args{"What": finding.S("refused: {{.Reply}}", finding.Args{"Reply": finding.Raw(offer.Reply.String())})}, smtp.StartTLS))
+	case shake != nil && shake.Fault != nil:
+		fs = append(fs, j.failed(ruleTLSRefused, finding.Args{"What": check.Fault(shake.Fault)}, smtp.TLS))
+	default:
+		fs = append(fs, ruleNoTLS.Passed(j.subject, nil))
+	}
+	if n := j.s.EarlyBytes; n > 0 {
+		fs = append(fs, j.failed(ruleInjection, finding.Args{"N": n}, smtp.StartTLS))
+	}
+	return fs
+}
+
+// offers judges what the server offers: login in the clear, size.
+func (j *judge) offers() []finding.Finding {
+	var fs []finding.Finding
+	if j.s.Caps == nil {
+		return nil
+	}
+	plain := slices.DeleteFunc(j.s.Caps.Auth(), func(m string) bool { return m != "PLAIN" && m != "LOGIN" })
+	if len(plain) > 0 {
+		fs = append(fs, j.failed(rulePlainAuth, finding.Args{"Mechanisms": plain, "N": len(plain)}, smtp.Ehlo))
+	} else {
+		fs = append(fs, rulePlainAuth.Passed(j.subject, nil))
+	}
+	if n, ok := j.s.Offered().Size(); ok && n > 0 {
+		args := finding.Args{"Size": n}
+		if n < j.th.SMTP.SizeNoteBytes {
+			fs = append(fs, j.failed(ruleSize, args, smtp.Ehlo))
+		} else {
+			fs = append(fs, ruleSize.Passed(j.subject, args))
+		}
+	}
+	return fs
+}
+
+// strangers judges what the server lets anybody do.
+func (j *judge) strangers() []finding.Finding {
+	var fs []finding.Finding
+	if v := j.s.Stage(smtp.Vrfy); v != nil && v.Reply != nil {
+		if v.Reply.Code == 250 || v.Reply.Code == 251 {
+			fs = append(fs, j.failed(ruleVrfy, finding.Args{"Reply": finding.Raw(v.Reply.String())}, smtp.Vrfy))
+		} else {
+			fs = append(fs, ruleVrfy.Passed(j.subject, nil))
+		}
+	}
+	rcpt := j.s.Stage(smtp.RcptTo)
+	if rcpt == nil {
+		if m := j.s.Stage(smtp.MailFrom); m != nil && !m.OK() {
+			fs = append(fs, j.untested(ruleRelay, m))
+		}
+		return fs
+	}
+	switch {
+	case rcpt.OK():
+		fs = append(fs, j.failed(ruleRelay, finding.Args{"To": rcpt.Arg}, smtp.MailFrom, smtp.RcptTo))
+	case rcpt.Reply.Permanent():
+		fs = append(fs, ruleRelay.Passed(j.subject, nil))
+	case rcpt.Reply != nil && j.know.ReadReply(rcpt.Reply.String(), knowledge.ReplyContext{Command: "RCPT"}).Cause == "relay-denied":
+		fs = append(fs, ruleRelay.Passed(j.subject, nil)) // refused for now, and for the right reason
+	default:
+		fs = append(fs, j.untested(ruleRelay, rcpt))
+	}
+	return fs
+}
