@@ -233,3 +233,13 @@ func accept(l net.Listener, serve func(net.Conn)) {
 		go serve(conn)
 	}
 }
+
+// SMTP serves a scripted server at an invented address ("198.51.100.7:25").
+func (w *World) SMTP(fake string, s *SMTP) error {
+	l, err := w.Listen(fake)
+	if err != nil {
+		return err
+	}
+	go accept(l, s.Serve)
+	return nil
+}
