@@ -211,6 +211,7 @@ func (a *app) env() (*check.Env, error) {
 	}
 	do.Now = e.Now
 	e.DNS = dns.New(do)
+	a.introduce(e)
 	a.envOnce = e
 	return e, nil
 }

@@ -5,12 +5,16 @@ import (
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
+	"github.com/mailwhy/mailwhy/internal/check/smtp"
+	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
 	dmarc.Rules,
+	smtp.Rules,
+	tls.Rules,
 }
 
 // Rules lists every rule this binary may say, by ID.

@@ -9,4 +9,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).manCommand,
 	(*app).docsCommand,
 	(*app).dmarcCommand,
+	(*app).tlsCommand,
 }

@@ -74,15 +74,18 @@ func Place(host string, addr netip.Addr, port uint16) string {
 	return fmt.Sprintf("%s %s", host, netip.AddrPortFrom(addr, port))
 }
 
-// Door is what the TLS instrument needs, out of the Env; STARTTLS of SMTP is built in.
+// Door is what the TLS instrument needs, out of the Env; STARTTLS of the mail protocols is built in.
 func Door(env *check.Env) wiretls.Door {
 	return wiretls.Door{
 		Dial: env.Dial, Now: env.Now, Tape: env.Tape, Roots: env.Roots, Gate: env.Gate, Timeout: env.Probe.Timeout,
 		Upgrade: func(conn net.Conn, start string) error {
-			if start != "smtp" {
-				return &wire.Fault{Kind: wire.Protocol, Op: "starttls", Text: "mailwhy does not know how " + start + " starts TLS"}
+			if start == "smtp" {
+				return smtp.Upgrade(conn, env.Probe.HELO)
 			}
-			return smtp.Upgrade(conn, env.Probe.HELO)
+			if ok, err := wiretls.StartLines(conn, start); ok {
+				return err
+			}
+			return &wire.Fault{Kind: wire.Protocol, Op: "starttls", Text: "no way known to start TLS in " + start}
 		},
 	}
 }

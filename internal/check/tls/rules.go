@@ -113,7 +113,7 @@ var (
 	ruleOnlyOld = &finding.Rule{
 		ID: "tls.version-only-old", Severity: finding.Error, Owner: finding.OwnerServer,
 		Title: "no current TLS version", Says: "the best the server can do is {{.Version}}",
-		OK:     "{{.Version}}",
+		OK:     "the best version is {{.Version}}",
 		Why:    "Many senders speak nothing below TLS 1.2 any more: they send in plain text or not at all.",
 		Repair: "Update the server's TLS library, or enable TLS 1.2 and 1.3 in its configuration.",
 		Refs:   []finding.Ref{finding.RFC(8996, ""), finding.RFC(9325, "3.1.1")},
@@ -128,7 +128,7 @@ var (
 	}
 	ruleWeakSuite = &finding.Rule{
 		ID: "tls.suite-broken", Severity: finding.Warning, Owner: finding.OwnerServer,
-		Title: "broken cipher suites accepted", Says: "the server accepts {{list .Suites}} ({{list .Reasons}})",
+		Title: "broken cipher suites accepted", Says: "the server accepts {{.N}} broken {{plural .N \"suite\" \"suites\"}} ({{list .Reasons}}), such as {{list .Suites}}",
 		OK:     "no broken cipher suites",
 		Why:    "Whoever can steer the handshake to one of these suites can read or forge the connection, and audits fail.",
 		Repair: "Allow only AEAD suites with ephemeral keys (Postfix: smtpd_tls_exclude_ciphers = aNULL, eNULL, EXPORT, RC4, DES, MD5).",

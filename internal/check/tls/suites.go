@@ -135,10 +135,7 @@ func (f *Facts) suites() []finding.Finding {
 	switch {
 	case len(bad) > 0:
 		n := len(bad)
-		if n > 6 {
-			bad = append(bad[:6], "…")
-		}
-		fs = append(fs, f.failed(ruleWeakSuite, finding.Args{"Suites": bad, "Reasons": badWhy}))
+		fs = append(fs, f.failed(ruleWeakSuite, finding.Args{"N": n, "Suites": bad[:min(n, 4)], "Reasons": badWhy}))
 	case sure:
 		fs = append(fs, ruleWeakSuite.Passed(f.Subject, nil))
 	}

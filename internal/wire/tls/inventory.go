@@ -82,7 +82,7 @@ func Take(ctx context.Context, d Door, t Target) (*Inventory, error) {
 func newCounter(d Door, t Target) *counter {
 	most, atOnce := d.Most, d.AtOnce
 	if most <= 0 {
-		most = 100
+		most = 160
 	}
 	if atOnce <= 0 {
 		atOnce = 4

@@ -43,7 +43,7 @@ type Door struct {
 	Roots   *x509.CertPool
 	Gate    *wire.Gate
 	Timeout time.Duration // per connection; 0 means 10 s
-	Most    int           // connections of one inventory; 0 means 100
+	Most    int           // connections of one inventory; 0 means 160
 	AtOnce  int           // connections of one inventory at once; 0 means 4
 }
 
