@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
@@ -12,6 +13,7 @@ import (
 
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
+	blocklist.Rules,
 	dmarc.Rules,
 	smtp.Rules,
 	tls.Rules,

@@ -9,5 +9,6 @@ var commands = []func(*app) *cobra.Command{
 	(*app).manCommand,
 	(*app).docsCommand,
 	(*app).dmarcCommand,
+	(*app).blocklistCommand,
 	(*app).tlsCommand,
 }
