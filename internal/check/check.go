@@ -47,6 +47,7 @@ type Probe struct {
 	Source   string        // source IP to bind, or ""
 	PublicIP string        // our address as the world sees it, where the admin said so
 	SkipSMTP bool          // DNS checks only
+	Many     bool          // many domains in one run: leave out what costs every name server a connection of its own
 }
 
 // Check is one thing that can be looked at, as a value. Rules lists every rule Run may return. Run returns an error

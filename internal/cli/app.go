@@ -44,7 +44,7 @@ type app struct {
 type globals struct {
 	lang, format, failOn, color, profile, knowledge, record, replay string
 	json, verbose, noIPv6, offline                                  bool
-	resolvers, anchors                                              []string
+	resolvers, anchors, roots                                       []string
 	timeout                                                         time.Duration
 }
 
@@ -98,6 +98,7 @@ func (a *app) globalFlags(c *cobra.Command) {
 	f.StringVar(&o.color, "color", "auto", a.say("auto, always or never; NO_COLOR is honoured"))
 	f.StringArrayVar(&o.resolvers, "resolver", nil, a.say("ask this resolver: address[:port], tls://address, https://host/path (repeatable; default: the system's)"))
 	f.StringArrayVar(&o.anchors, "trust-anchor", nil, a.say("DNSSEC trust anchor for a private zone: a DS or DNSKEY record, or a file of them (repeatable)"))
+	f.StringArrayVar(&o.roots, "root-server", nil, a.say("address of a root server of a private name space, for walks from the root (repeatable)"))
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, a.say("longest wait for one network operation"))
 	f.BoolVar(&o.noIPv6, "no-ipv6", false, a.say("do not use IPv6"))
 	f.BoolVar(&o.offline, "offline", false, a.say("ask the network nothing"))
@@ -201,7 +202,17 @@ func (a *app) env() (*check.Env, error) {
 			NoIPv6: a.opt.noIPv6, Offline: a.opt.offline, Timeout: a.opt.timeout,
 		},
 	}
-	do := dns.Options{Servers: a.opt.resolvers, Timeout: min(a.opt.timeout, 5*time.Second), NoIPv6: a.opt.noIPv6}
+	anchors, err := a.trustAnchors()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range a.opt.resolvers {
+		if _, err := dns.ParseServer(s); err != nil {
+			return nil, usage(finding.S("{{.Server}} in --resolver is no resolver", finding.Args{"Server": shorten(s)}),
+				finding.S("give it like 192.0.2.1, 192.0.2.1:5353, tls://192.0.2.1 or https://dns.example/dns-query", nil))
+		}
+	}
+	do := dns.Options{Servers: a.opt.resolvers, Timeout: min(a.opt.timeout, 5*time.Second), NoIPv6: a.opt.noIPv6, Roots: a.opt.roots, Anchors: anchors}
 	if a.tape != nil {
 		e.Tape, do.Tape = a.tape, a.tape
 		if a.tape.Replaying() {

@@ -8,6 +8,9 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
+	"github.com/mailwhy/mailwhy/internal/check/domain"
+	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
@@ -17,6 +20,9 @@ var catalogue = [][]*finding.Rule{
 	dmarc.Rules,
 	smtp.Rules,
 	tls.Rules,
+	domain.Rules,
+	mx.Rules,
+	ptr.Rules,
 }
 
 // Rules lists every rule this binary may say, by ID.

@@ -4,6 +4,8 @@ import "github.com/spf13/cobra"
 
 // commands is the whole command tree, a builder each.
 var commands = []func(*app) *cobra.Command{
+	(*app).checkCommand,
+	(*app).mxCommand,
 	(*app).rulesCommand,
 	(*app).versionCommand,
 	(*app).manCommand,

@@ -232,7 +232,7 @@ func (f *Facts) judgeConfirmed(s finding.Subject, names, elsewhere []string, unk
 
 // Check looks at every address of a domain's mail servers. They need not be those that send, so what would be an error
 // for a sender is a warning here.
-var Check = check.Check[*check.Servers]{Name: "ptr", Rules: Rules, Run: func(ctx context.Context, env *check.Env, t *check.Servers) ([]finding.Finding, error) {
+var Check = check.Check[check.Servers]{Name: "ptr", Rules: Rules, Run: func(ctx context.Context, env *check.Env, t check.Servers) ([]finding.Finding, error) {
 	addrs := t.Addresses()
 	if len(addrs) > maxAddresses {
 		addrs = addrs[:maxAddresses]

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/domain"
+	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire/dns"
+)
+
+// checkFlags are the flags of `mailwhy check`.
+type checkFlags struct {
+	file     string
+	dnsOnly  bool
+	parallel int
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var f checkFlags
+	c := &cobra.Command{
+		Use:   "check [DOMAIN…]",
+		Short: a.say("check everything about a domain's mail"),
+		Long: a.say(`Checks everything about a domain's mail: MX and hosts, reverse names, SPF, DKIM, DMARC, transport security, DNSSEC, name servers, and the mail servers themselves.
+
+Many domains come from -f FILE or standard input, one a line (# begins a comment). They are checked at once; a table follows at the end (whole reports with -v), or one JSON line per domain with --json.`),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args, f) },
+	}
+	c.Flags().StringVarP(&f.file, "file", "f", "", a.say("read domains from a file, one a line; - is standard input"))
+	c.Flags().BoolVar(&f.dnsOnly, "dns-only", false, a.say("leave the mail servers alone: DNS checks only"))
+	c.Flags().IntVar(&f.parallel, "parallel", 100, a.say("domains checked at once"))
+	return c
+}
+
+func (a *app) mxCommand() *cobra.Command {
+	return a.topicCommand("mx DOMAIN…",
+		a.say("judge the MX records of a domain and what they lead to"),
+		a.say("Judges the MX records of a domain: preferences, hosts, addresses, aliases, and whether all name servers give the same."),
+		mx.Survey)
+}
+
+func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
+	if f.parallel < 1 || f.parallel > 10_000 {
+		return usage(finding.S("--parallel wants a number from 1 to 10000", nil), finding.Sentence{})
+	}
+	if len(args) == 0 && f.file == "" {
+		if in, ok := a.in.(*os.File); !ok || isTerminal(in) {
+			return usage(finding.S("no domain given", nil), finding.S("give it like example.com, or a list with -f FILE", nil))
+		}
+		f.file = "-"
+	}
+	env, err := a.env()
+	if err != nil {
+		return err
+	}
+	env.Probe.SkipSMTP = env.Probe.SkipSMTP || f.dnsOnly
+	if len(args) == 1 && f.file == "" {
+		name, err := domainName(args[0])
+		if err != nil {
+			return err
+		}
+		return a.show(domain.Survey(a.begin(cmd), env, name, domain.Options{}))
+	}
+	return a.checkMany(a.begin(cmd), env, args, f)
+}
+
+// checkMany runs a list: reports one by one where the format is for machines or all is wanted, else a table.
+func (a *app) checkMany(ctx context.Context, env *check.Env, args []string, f checkFlags) error {
+	env.Probe.Many = true
+	whole := a.opt.format != "text" || a.opt.verbose
+	var in io.ReadCloser
+	if f.file != "" {
+		var err error
+		if in, err = a.input(f.file); err != nil {
+			return err
+		}
+		defer in.Close()
+	}
+	started := env.Now()
+	var lines []domain.Summary
+	bar := a.newProgress()
+	err := domain.Many(ctx, env, func(yield func(string) bool) { a.domains(args, in, yield) }, f.parallel, func(r *finding.Report) error {
+		bar.step(len(lines) + 1)
+		if whole {
+			return a.show(r)
+		}
+		finding.Order(r.Findings)
+		a.grade(r)
+		lines = append(lines, domain.Summarise(r))
+		return nil
+	})
+	bar.done()
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if !whole && len(lines) > 0 {
+		if perr := a.printer.Report(domain.Table(lines, started, env.Now())); perr != nil {
+			return perr
+		}
+	}
+	return err
+}
+
+// domains yields the names given as arguments, then those of the list. What is no domain is said on standard error and
+// makes the exit status 2.
+func (a *app) domains(args []string, in io.Reader, yield func(string) bool) {
+	give := func(s, where string) bool {
+		name, err := domainName(s)
+		if err != nil {
+			a.warn(finding.S("{{.Where}}{{.Name}} is not a domain: left out", finding.Args{"Where": where, "Name": shorten(s)}))
+			if a.status == exitOK {
+				a.status = exitUntested
+			}
+			return true
+		}
+		return yield(name)
+	}
+	for _, s := range args {
+		if !give(s, "") {
+			return
+		}
+	}
+	if in == nil {
+		return
+	}
+	sc := bufio.NewScanner(in)
+	sc.Buffer(make([]byte, 4096), 1<<20)
+	for n := 1; sc.Scan(); n++ {
+		s, _, _ := strings.Cut(sc.Text(), "#")
+		if s = strings.TrimSpace(s); s != "" && !give(s, fmt.Sprintf("%d: ", n)) {
+			return
+		}
+	}
+	if err := sc.Err(); err != nil {
+		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": "-f", "Text": err.Error()}))
+		a.status = max(a.status, exitUntested)
+	}
+}
+
+// trustAnchors reads --trust-anchor: records as they stand, or files of them.
+func (a *app) trustAnchors() ([]string, error) {
+	var out []string
+	for _, s := range a.opt.anchors {
+		line := s
+		if !strings.Contains(s, " ") {
+			raw, err := os.ReadFile(s)
+			if err != nil {
+				return nil, unreadable(s, err)
+			}
+			line = string(raw)
+		}
+		if err := dns.CheckAnchors([]string{line}); err != nil {
+			return nil, usage(finding.S("{{.What}} in --trust-anchor is no DS or DNSKEY record", finding.Args{"What": shorten(s)}), finding.Raw(err.Error()))
+		}
+		out = append(out, line)
+	}
+	return out, nil
+}
+
+// progress counts on standard error where that is a terminal.
+type progress struct {
+	w    io.Writer
+	last time.Time
+	show bool
+}
+
+func (a *app) newProgress() *progress {
+	f, ok := a.errw.(*os.File)
+	return &progress{w: a.errw, show: ok && isTerminal(f)}
+}
+
+// step shows the count, ten times a second at most.
+func (p *progress) step(n int) {
+	if p.show && time.Since(p.last) > 100*time.Millisecond {
+		p.last = time.Now()
+		fmt.Fprintf(p.w, "\r%d ", n)
+	}
+}
+
+func (p *progress) done() {
+	if p.show {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
