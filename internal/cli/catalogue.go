@@ -6,11 +6,11 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
-	"github.com/mailwhy/mailwhy/internal/check/smtp"
-	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/smtp"
+	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
