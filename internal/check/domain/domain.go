@@ -13,6 +13,8 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/smtp"
+	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail"
 )
@@ -28,7 +30,7 @@ var serverTopics = []check.Check[check.Servers]{
 }
 
 // probes are the server topics that connect; they are left out with Probe.SkipSMTP.
-var probes = []check.Check[check.Servers]{}
+var probes = slices.Concat(smtp.Checks, tls.Checks)
 
 // withoutMail lists the topics that say nothing of a domain that takes no mail, and those that say nothing of one that
 // sends none either.
