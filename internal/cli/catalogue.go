@@ -10,6 +10,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
+	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
@@ -23,6 +24,7 @@ var catalogue = [][]*finding.Rule{
 	domain.Rules,
 	mx.Rules,
 	ptr.Rules,
+	spf.Rules,
 }
 
 // Rules lists every rule this binary may say, by ID.

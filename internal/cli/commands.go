@@ -13,4 +13,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).dmarcCommand,
 	(*app).blocklistCommand,
 	(*app).tlsCommand,
+	(*app).spfCommand,
 }
