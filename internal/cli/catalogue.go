@@ -12,6 +12,10 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
+	"github.com/mailwhy/mailwhy/internal/check/fields"
+	"github.com/mailwhy/mailwhy/internal/check/hops"
+	"github.com/mailwhy/mailwhy/internal/check/lookalike"
+	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
@@ -25,6 +29,7 @@ var catalogue = [][]*finding.Rule{
 	mx.Rules,
 	ptr.Rules,
 	spf.Rules,
+	message.Rules, hops.Rules, fields.Rules, lookalike.Rules,
 }
 
 // Rules lists every rule this binary may say, by ID.

@@ -14,4 +14,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).blocklistCommand,
 	(*app).tlsCommand,
 	(*app).spfCommand,
+	(*app).headersCommand,
 }

@@ -69,9 +69,9 @@ func (f *Facts) judgeDate(c Context, s finding.Subject) []finding.Finding {
 		out = append(out, ruleDateBad.Failed(s, finding.Args{"Faults": faults, "Date": clip(f.DateText)}).With(ev("Date", f.DateText)))
 	}
 	if off := f.Date.Sub(c.Arrived); !c.Arrived.IsZero() && off.Abs() > 24*time.Hour {
-		dir := finding.S("before", nil)
+		dir := finding.S("earlier than", nil)
 		if off > 0 {
-			dir = finding.S("after", nil)
+			dir = finding.S("later than", nil)
 		}
 		out = append(out, ruleDateOff.Failed(s, finding.Args{"Span": off.Abs(), "Dir": dir}).With(ev("Date", f.DateText)))
 	}
@@ -194,7 +194,7 @@ func addressIn(name string) Address {
 }
 
 func ev(field, raw string) finding.Evidence {
-	return finding.Evidence{Source: "header", Place: field, Raw: field + ": " + clip(raw)}
+	return finding.Evidence{Source: "header", Place: field, Raw: clip(raw)}
 }
 
 func clip(s string) string {

@@ -11,15 +11,15 @@ var (
 	ruleNone = &finding.Rule{
 		ID: "received.none", Severity: finding.Note, Owner: finding.OwnerSender,
 		Title: "No Received lines",
-		Says:  "The header has no Received line, so the way of the message cannot be told.",
+		Says:  "The header has no Received line, so the way of the message cannot be told",
 		Why:   "Every server that takes a message writes one. Without them this is a draft, a copy from a Sent folder, or a header that was cut.",
 		Refs:  []finding.Ref{finding.RFC(5321, "4.4")},
 	}
 	ruleForged = &finding.Rule{
 		ID: "received.forged", Severity: finding.Warning, Owner: finding.OwnerSender,
 		Title:  "Received line that looks forged",
-		Says:   "The line of {{.By}} (hop {{.N}}) looks forged: {{list .Doubts}}.",
-		OK:     "No Received line shows marks of forgery.",
+		Says:   "The line of {{.By}} (hop {{.N}}) looks forged: {{list .Doubts}}",
+		OK:     "No Received line shows marks of forgery",
 		Why:    "Lines beyond our own border are the sender's word. Spammers add some to hide where a message came from, and they seldom get every detail right.",
 		Repair: "Go by the origin address of the oldest line that can be believed, and do not blame the hosts named beyond it.",
 		Refs:   []finding.Ref{finding.RFC(5321, "7.6")},
@@ -27,8 +27,8 @@ var (
 	ruleClock = &finding.Rule{
 		ID: "received.clock-skew", Severity: finding.Note, Owner: finding.OwnerServer,
 		Title:  "Clock that is wrong",
-		Says:   "The clock of {{.Host}} is {{.Dir}} by at least {{.Span}}{{.Zone}}: the delay of this hop cannot be told from its stamp.",
-		OK:     "The clocks along the way agree.",
+		Says:   "The clock of {{.Host}} is {{.Dir}} by at least {{.Span}}{{.Zone}}: the delay of this hop cannot be told from its stamp",
+		OK:     "The clocks along the way agree",
 		Why:    "A wrong clock makes delays unreadable, breaks TLS and DKIM expiry, and looks like forgery.",
 		Repair: "Set up time synchronisation (chrony, systemd-timesyncd, w32time) on that host and check its time zone.",
 		Refs:   []finding.Ref{finding.RFC(5321, "4.4")},
@@ -36,15 +36,15 @@ var (
 	ruleSlow = &finding.Rule{
 		ID: "received.slow-hop", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title:  "Slow hop",
-		Says:   "The message waited {{.Span}} between {{.From}} and {{.By}} ({{.Share}} % of the way).",
-		OK:     "No hop was slow.",
+		Says:   "The message waited {{.Span}} between {{.From}} and {{.By}} ({{.Share}} % of the way)",
+		OK:     "No hop was slow",
 		Why:    "The time between two stamps is spent in the queue of the earlier host: deferred (greylisting, rate limits, a dead first MX), filtered, or held.",
 		Repair: "Look up the message in the log of {{.From}}: its deferrals say what {{.By}} answered before it took the message.",
 	}
 	ruleDate = &finding.Rule{
 		ID: "received.bad-date", Severity: finding.Note, Owner: finding.OwnerServer,
 		Title:  "Received line with a broken date",
-		Says:   "{{.By}} (hop {{.N}}) wrote a date that is not of RFC 5322: {{.Date}}.",
+		Says:   "{{.By}} (hop {{.N}}) wrote a date that is not of RFC 5322: {{.Date}}",
 		Why:    "The stamp was read with liberties; the time of this hop is less certain than the others.",
 		Repair: "Update or configure the software of that host so that it writes dates as \"Mon, 5 Feb 2024 10:00:00 +0800\".",
 		Refs:   []finding.Ref{finding.RFC(5322, "3.3")},
@@ -59,7 +59,7 @@ var (
 	ruleLong = &finding.Rule{
 		ID: "received.too-many", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title:  "Very long path",
-		Says:   "The message has {{.N}} Received lines.",
+		Says:   "The message has {{.N}} Received lines",
 		Why:    "Servers count these lines to notice loops and refuse a message beyond 25 to 100 of them. A number like this is a loop, or close to the limit of the next host.",
 		Repair: "Look for two hosts that alternate in the path: one of them sends mail for this domain back to the other.",
 		Refs:   []finding.Ref{finding.RFC(5321, "6.3")},

@@ -21,10 +21,18 @@ func (p *Path) Section() finding.Section {
 	if p.Zone == "" {
 		s.Title = finding.S("The way of the message, oldest hop first", nil)
 	}
+	day := ""
 	for i := range p.Hops {
 		h := &p.Hops[i]
+		when := strings.TrimSuffix(p.When(h), " "+p.Zone)
+		if d, clock, ok := strings.Cut(when, " "); ok {
+			if d == day {
+				when = clock
+			}
+			day = d
+		}
 		s.Rows = append(s.Rows, finding.Cells(
-			finding.Raw(itoa(h.N)), p.delayCell(h), finding.Raw(strings.TrimSuffix(p.When(h), " "+p.Zone)), fromCell(h), finding.Raw(h.By), protocolCell(h), beliefCell(p, h)))
+			finding.Raw(itoa(h.N)), p.delayCell(h), finding.Raw(when), fromCell(h), finding.Raw(h.By), protocolCell(h), beliefCell(p, h)))
 	}
 	return s
 }

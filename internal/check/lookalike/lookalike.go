@@ -175,8 +175,8 @@ func mixedScripts(label string) bool {
 var ruleLookalike = &finding.Rule{
 	ID: "lookalike.domain", Severity: finding.Warning, Owner: finding.OwnerSender,
 	Title:  "Look-alike domain",
-	Says:   "{{.Where}} {{.Domain}} {{.How}}.",
-	OK:     "No look-alike domain among the addresses.",
+	Says:   "{{.Where}} {{.Domain}} {{.How}}",
+	OK:     "No look-alike domain among the addresses",
 	Why:    "Readers take such a name for the real one. SPF, DKIM and DMARC do not help: they prove that the mail is from the look-alike.",
 	Repair: "Do not follow what the message asks; ask the real organisation by a way that the message does not name, and report the domain to its registrar.",
 	Refs:   []finding.Ref{{Title: "Unicode Technical Standard 39: Unicode security mechanisms", URL: "https://www.unicode.org/reports/tr39/"}},

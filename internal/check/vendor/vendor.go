@@ -196,39 +196,55 @@ func rspamd(s string) []pair {
 	return append(out, pair{"tests", strings.Join(syms, " ")})
 }
 
-// Section draws the decoded fields. Fields of sealed content are shown folded only.
-func Section(fs []Field, lang func(knowledge.Text) finding.Sentence) finding.Section {
-	s := finding.Section{
-		Title:   finding.S("What filters and providers noted", nil),
-		Columns: []finding.Sentence{finding.S("product", nil), finding.S("field", nil), finding.S("value", nil), finding.S("meaning", nil), finding.S("belief", nil)},
+// Sections draws the decoded fields: one table for each field of several parts, one for all single values.
+func Sections(fs []Field, lang func(knowledge.Text) finding.Sentence) []finding.Section {
+	var out []finding.Section
+	single := finding.Section{
+		Title:   finding.S("Single notes of filters and providers", nil),
+		Columns: []finding.Sentence{finding.S("field", nil), finding.S("value", nil), finding.S("meaning", nil), finding.S("belief", nil)},
 	}
 	for _, f := range fs {
 		belief := finding.S("a claim", nil)
 		if f.Believed {
 			belief = finding.S("ours", nil)
 		}
-		if len(f.Items) == 0 {
-			s.Rows = append(s.Rows, finding.Cells(finding.Raw(f.Product), finding.Raw(f.Name), finding.Raw(clip(f.Value)), lang(f.About), belief))
+		if len(f.Items) == 1 {
+			single.Rows = append(single.Rows, finding.Cells(finding.Raw(f.Name), finding.Raw(clip(f.Items[0].Value)), means(f.Items[0], f, lang), belief))
 			continue
 		}
-		for _, it := range f.Items {
-			s.Rows = append(s.Rows, row(f, it, lang, belief))
+		s := finding.Section{
+			Title:   finding.S("{{.Product}} noted in {{.Field}} ({{.Belief}})", finding.Args{"Product": f.Product, "Field": f.Name, "Belief": belief}),
+			Columns: []finding.Sentence{finding.S("part", nil), finding.S("value", nil), finding.S("meaning", nil)},
 		}
+		for _, it := range f.Items {
+			s.Rows = append(s.Rows, finding.Cells(finding.Raw(it.Key), finding.Raw(clip(it.Value)), means(it, f, lang)))
+		}
+		out = append(out, s)
+	}
+	if len(single.Rows) > 0 {
+		out = append(out, single)
+	}
+	return out
+}
+
+// Sealed draws the fields that only their makers can read.
+func Sealed(fs []Field, lang func(knowledge.Text) finding.Sentence) finding.Section {
+	s := finding.Section{
+		Title:   finding.S("More fields of filters and providers", nil),
+		Columns: []finding.Sentence{finding.S("product", nil), finding.S("field", nil), finding.S("value", nil), finding.S("meaning", nil)},
+		Folded:  true,
+	}
+	for _, f := range fs {
+		s.Rows = append(s.Rows, finding.Cells(finding.Raw(f.Product), finding.Raw(f.Name), finding.Raw(clip(f.Value)), lang(f.About)))
 	}
 	return s
 }
 
-func row(f Field, it Item, lang func(knowledge.Text) finding.Sentence, belief finding.Sentence) finding.Row {
-	name := f.Name
-	if it.Key != "" {
-		name += " " + it.Key
-	}
-	means := lang(it.Name)
+func means(it Item, f Field, lang func(knowledge.Text) finding.Sentence) finding.Sentence {
 	if it.Means != nil {
-		means = finding.S("{{.Name}}: {{.Means}}", finding.Args{"Name": lang(it.Name), "Means": lang(*it.Means)})
+		return finding.S("{{.Name}}: {{.Means}}", finding.Args{"Name": lang(it.Name), "Means": lang(*it.Means)})
 	}
-	cells := []finding.Sentence{finding.Raw(f.Product), finding.Raw(name), finding.Raw(clip(it.Value)), means, belief}
-	return finding.Cells(cells...)
+	return lang(it.Name)
 }
 
 func clip(s string) string {

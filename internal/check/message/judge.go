@@ -1,0 +1,207 @@
+package message
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/fields"
+	"github.com/mailwhy/mailwhy/internal/check/hops"
+	"github.com/mailwhy/mailwhy/internal/check/lookalike"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+var (
+	ruleTooBig = &finding.Rule{
+		ID: "message.header-too-big", Severity: finding.Error, Owner: finding.OwnerSender,
+		Title: "Header too big to be read whole", Says: "The header goes beyond what is read ({{.Text}}); the rest was not looked at",
+		Why:    "Servers limit the header (Postfix to 100 kB, Exchange to 256 kB) and refuse or cut what is longer.",
+		Repair: "Find what adds the fields: a loop, or a program that copies a whole list of recipients into the header.",
+		Refs:   []finding.Ref{finding.RFC(5321, "4.5.3.1")},
+	}
+	ruleOriginPTR = &finding.Rule{
+		ID: "message.origin-ptr", Severity: finding.Warning, Owner: finding.OwnerNetwork,
+		Title:  "Origin without a confirmed reverse name",
+		Says:   "{{.IP}}, where the message came in from, has {{.What}}",
+		OK:     "The origin {{.IP}} has a reverse name that points back ({{list .Names}})",
+		Why:    "Most large providers refuse or junk mail from addresses without a reverse name that points back.",
+		Repair: "Ask the holder of the address to set a PTR record to the server's HELO name, and let that name point back.",
+		Refs:   []finding.Ref{finding.RFC(1912, "2.1")},
+	}
+	ruleFiltered = &finding.Rule{
+		ID: "message.filtered", Severity: finding.Warning, Owner: finding.OwnerSender,
+		Title:  "A filter took the message for spam",
+		Says:   "{{.Product}} says {{.Field}}={{.Value}}: {{.Means}}",
+		Why:    "This is why the message went to the junk folder, to quarantine, or was marked.",
+		Repair: "See which rules matched and mend those; a recipient who wants such mail puts the sender on the list of safe senders.",
+	}
+	ruleAuthFailed = &finding.Rule{
+		ID: "message.auth-failed", Severity: finding.Warning, Owner: finding.OwnerDomain,
+		Title:  "A server on the way found authentication failing",
+		Says:   "{{.Host}} found {{.Method}}={{.Result}}{{.Detail}}",
+		OK:     "The authentication results of our own servers show no failure",
+		Why:    "What fails SPF, DKIM and DMARC is refused, junked, or loses the reputation of its domain.",
+		Repair: "Verify the message again to see which check fails now and why.",
+		Refs:   []finding.Ref{finding.RFC(8601, "2.7")},
+	}
+)
+
+// Rules lists what this survey says itself.
+var Rules = []*finding.Rule{ruleTooBig, ruleOriginPTR, ruleFiltered, ruleAuthFailed}
+
+func judge(f *Facts, b *knowledge.Brands, s finding.Subject) []finding.Finding {
+	var out []finding.Finding
+	if f.TooBig != "" {
+		out = append(out, ruleTooBig.Failed(s, finding.Args{"Text": f.TooBig}))
+	}
+	for _, m := range f.Alike {
+		out = append(out, lookalike.Judge(m, whereAlike(f.Header, m), s))
+	}
+	if len(f.Alike) == 0 {
+		out = append(out, lookalike.Clean(s))
+	}
+	out = append(out, judgeFilters(f, s)...)
+	out = append(out, judgeResults(f, s)...)
+	out = append(out, judgeOrigin(&f.Origin)...)
+	out = append(out, fields.Judge(f.Header, fields.Context{Arrived: arrived(f.Path), Freemail: b.Freemail}, s)...)
+	return append(out, hops.Judge(f.Path, s)...)
+}
+
+// arrived is when the message came to our border, zero where that is not known.
+func arrived(p *hops.Path) time.Time {
+	if p.Border > 0 && p.Hops[p.Border-1].Skew == nil {
+		return p.Hops[p.Border-1].Time
+	}
+	return time.Time{}
+}
+
+func whereAlike(h *fields.Facts, m *lookalike.Match) finding.Sentence {
+	has := func(as []fields.Address) bool {
+		return slices.ContainsFunc(as, func(a fields.Address) bool { return a.Domain == m.Domain })
+	}
+	switch {
+	case has(h.From):
+		return finding.S("The From domain", nil)
+	case has(h.ReplyTo):
+		return finding.S("The Reply-To domain", nil)
+	case h.Sender != nil && h.Sender.Domain == m.Domain:
+		return finding.S("The Sender domain", nil)
+	}
+	return finding.S("The envelope sender's domain", nil)
+}
+
+func judgeOrigin(o *Origin) []finding.Finding {
+	if !o.IP.IsValid() {
+		return nil
+	}
+	s := finding.IP(o.IP)
+	args := finding.Args{"IP": o.IP.String(), "Names": o.PTR}
+	switch {
+	case o.err != nil:
+		return []finding.Finding{ruleOriginPTR.Untested(s, check.Why(o.err))}
+	case !o.Asked:
+		return nil
+	case len(o.PTR) == 0:
+		args["What"] = finding.S("no reverse name (PTR)", nil)
+	case !o.Confirmed:
+		args["What"] = finding.S("a reverse name that does not point back ({{list .Names}})", finding.Args{"Names": o.PTR})
+	default:
+		return []finding.Finding{ruleOriginPTR.Passed(s, args)}
+	}
+	return []finding.Finding{ruleOriginPTR.Failed(s, args).Prove(finding.Cmd("ip", o.IP.String()))}
+}
+
+// judgeFilters says the bad verdicts of our own filters, one for each product; what came with the message is a claim.
+func judgeFilters(f *Facts, s finding.Subject) []finding.Finding {
+	var out []finding.Finding
+	said := map[string]bool{}
+	for _, v := range f.Vendors {
+		for _, it := range v.Items {
+			if it.Verdict != "bad" || !v.Believed || said[v.Product] || it.Means == nil || minor[it.Key] {
+				continue
+			}
+			said[v.Product] = true
+			field := v.Name
+			if it.Key != "" {
+				field += " " + it.Key
+			}
+			out = append(out, ruleFiltered.Failed(s, finding.Args{
+				"Product": v.Product, "Field": field, "Value": it.Value, "Means": finding.Both(it.Means.EN, it.Means.ZH),
+			}).With(finding.Evidence{Source: "header", Place: v.Name, Raw: clip(v.Value)}))
+		}
+	}
+	return out
+}
+
+// minor are parts that speak of a single trait and are no verdict.
+var minor = map[string]bool{"PTR": true, "BCL": true}
+
+func judgeResults(f *Facts, s finding.Subject) []finding.Finding {
+	var out []finding.Finding
+	any := false
+	for _, r := range f.Results {
+		any = any || r.Believed
+		for _, x := range r.Results {
+			if !r.Believed || !bad[x.Result] {
+				continue
+			}
+			detail := finding.Sentence{}
+			if x.Reason != "" {
+				detail = finding.S(" ({{.Reason}})", finding.Args{"Reason": x.Reason})
+			}
+			out = append(out, ruleAuthFailed.Failed(s, finding.Args{"Host": r.Host, "Method": x.Method, "Result": x.Result, "Detail": detail}).
+				With(finding.Evidence{Source: "header", Place: "Authentication-Results", Raw: clip(r.Raw)}))
+		}
+	}
+	if any && len(out) == 0 {
+		out = append(out, ruleAuthFailed.Passed(s, nil))
+	}
+	return out
+}
+
+var bad = map[string]bool{"fail": true, "softfail": true, "permerror": true, "hardfail": true}
+
+// headline says what is worst, then where the message came from.
+func headline(f *Facts, r *finding.Report) finding.Headline {
+	h := r.Headline
+	var faults []finding.Sentence
+	for i := range r.Findings {
+		if v := r.Findings[i].Verdict(); v <= finding.VerdictWarning {
+			faults = append(faults, r.Findings[i].Says())
+		}
+	}
+	args := finding.Args{"N": len(f.Path.Hops) + f.Path.Unseen, "Took": f.Path.Total.Round(time.Second), "IP": f.Path.Origin.String()}
+	state := finding.S("The header is sound", nil)
+	switch {
+	case len(faults) == 1:
+		state = faults[0]
+	case len(faults) > 1:
+		state = finding.S("{{.First}}, and {{.Others}} more {{plural .Others \"fault\" \"faults\"}}", finding.Args{"First": faults[0], "Others": len(faults) - 1})
+	case h.State == finding.StateUntested:
+		return h
+	}
+	args["State"] = state
+	switch {
+	case len(f.Path.Hops) == 0:
+		h.Says = finding.S("{{.State}}.", args)
+	case f.Path.Origin.IsValid() && f.Path.Total > 0:
+		h.Says = finding.S("{{.State}}. The message came in from {{.IP}} and took {{.N}} {{plural .N \"hop\" \"hops\"}} and {{.Took}}.", args)
+	case f.Path.Origin.IsValid():
+		h.Says = finding.S("{{.State}}. The message came in from {{.IP}} and took {{.N}} {{plural .N \"hop\" \"hops\"}}.", args)
+	default:
+		h.Says = finding.S("{{.State}}. The message took {{.N}} {{plural .N \"hop\" \"hops\"}}, none of which notes where it came from.", args)
+	}
+	return h
+}
+
+func clip(s string) string {
+	if len(s) > 400 {
+		s = strings.ToValidUTF8(s[:400], "") + " …"
+	}
+	return s
+}
