@@ -15,7 +15,7 @@ func (p *Path) Section() finding.Section {
 	s := finding.Section{
 		Title: finding.S("The way of the message, oldest hop first (times in {{.Zone}})", finding.Args{"Zone": p.Zone}),
 		Columns: []finding.Sentence{
-			finding.S("hop", nil), finding.S("delay", nil), finding.S("time", nil), finding.S("from", nil), finding.S("by", nil), finding.S("protocol", nil), finding.S("belief", nil),
+			finding.S("hop", nil), finding.S("delay", nil), finding.S("when", nil), finding.S("from", nil), finding.S("by", nil), finding.S("protocol", nil), finding.S("belief", nil),
 		},
 	}
 	if p.Zone == "" {
