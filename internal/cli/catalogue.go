@@ -1,6 +1,7 @@
 package cli
 
 import (
+	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ import (
 
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
+	logcheck.Rules,
 	blocklist.Rules,
 	dmarc.Rules,
 	smtp.Rules,

@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 var commands = []func(*app) *cobra.Command{
 	(*app).checkCommand,
 	(*app).mxCommand,
+	(*app).logsCommand,
 	(*app).rulesCommand,
 	(*app).versionCommand,
 	(*app).manCommand,

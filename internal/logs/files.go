@@ -18,7 +18,7 @@ var Places = []string{
 }
 
 // Expand turns arguments into names of files: globs are resolved, and each rotated set is put in order of age, the
-// oldest first. A name that matches nothing is an error that names it; the others go on.
+// oldest first, also where the shell resolved the glob; sets stay in the order of the arguments. A name that matches nothing is an error that names it; the others go on.
 func Expand(args []string) (names []string, errs []error) {
 	seen := map[string]bool{}
 	for _, arg := range args {
@@ -34,7 +34,6 @@ func Expand(args []string) (names []string, errs []error) {
 			}
 			found = slices.DeleteFunc(m, func(n string) bool { return strings.HasSuffix(n, ".journal") })
 		}
-		slices.SortStableFunc(found, byAge)
 		for _, n := range found {
 			if !seen[n] {
 				seen[n] = true
@@ -42,15 +41,24 @@ func Expand(args []string) (names []string, errs []error) {
 			}
 		}
 	}
+	byAge(names)
 	return names, errs
 }
 
-// byAge orders files of one rotated set: "mail.log.3.gz" before "mail.log.1" before "mail.log", "mail.log-20261101"
-// before "mail.log-20261108" before "mail.log"; sets by name.
-func byAge(a, b string) int {
-	sa, ra := rotation(a)
-	sb, rb := rotation(b)
-	return cmp.Or(strings.Compare(sa, sb), cmp.Compare(ra, rb), strings.Compare(a, b))
+// byAge orders the files of each rotated set: "mail.log.3.gz" before "mail.log.1" before "mail.log",
+// "mail.log-20261101" before "mail.log-20261108" before "mail.log".
+func byAge(names []string) {
+	first := map[string]int{}
+	for i, n := range names {
+		if set, _ := rotation(n); first[set] == 0 {
+			first[set] = i + 1
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int {
+		sa, ra := rotation(a)
+		sb, rb := rotation(b)
+		return cmp.Or(cmp.Compare(first[sa], first[sb]), cmp.Compare(ra, rb))
+	})
 }
 
 // rotation splits a name into its set and a rank that grows towards the present.

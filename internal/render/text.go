@@ -183,6 +183,7 @@ func (t *text) findings(fs []finding.Finding) {
 	var fine, na []string
 	groups := group(fs)
 	first := true
+	told := map[string]int{} // blocks of a rule and verdict so far
 	for _, g := range groups {
 		switch v := g[0].Verdict(); {
 		case v == finding.VerdictPass && !t.Verbose:
@@ -194,7 +195,9 @@ func (t *text) findings(fs []finding.Finding) {
 				t.line("")
 				first = false
 			}
-			t.block(g, fs)
+			k := g[0].Rule.ID + v.String()
+			told[k]++
+			t.block(g, fs, told[k] > inFull && !t.Verbose)
 		}
 	}
 	t.rest(fine, len(na), first)
@@ -234,8 +237,11 @@ func group(fs []finding.Finding) [][]finding.Finding {
 	return out
 }
 
-// block draws the findings of one group.
-func (t *text) block(g []finding.Finding, all []finding.Finding) {
+// inFull is how many findings of one rule are shown whole without -v; the others get their sentence only.
+const inFull = 3
+
+// block draws the findings of one group; brief is their sentence only.
+func (t *text) block(g []finding.Finding, all []finding.Finding, brief bool) {
 	f := &g[0]
 	v := f.Verdict()
 	says := Clean(f.Says().In(t.Lang))
@@ -243,7 +249,7 @@ func (t *text) block(g []finding.Finding, all []finding.Finding) {
 		says = Clean(finding.Sentence{Msg: f.Rule.Title, Args: f.Args}.In(t.Lang)) + t.colon() + says
 	}
 	t.hang(t.mark(v)+"  ", t.paint(bold, f.Rule.ID)+"  "+says)
-	brief := v == finding.VerdictPass || v == finding.VerdictNotApplicable || v == finding.VerdictNote && !t.Verbose
+	brief = brief || v == finding.VerdictPass || v == finding.VerdictNotApplicable || v == finding.VerdictNote && !t.Verbose
 	if len(g) > 1 {
 		t.field(finding.M("subjects"), strings.Join(subjects(g), ", "))
 	}

@@ -1,0 +1,186 @@
+package logs
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/trace/tally"
+)
+
+// gather works out the facts that need knowledge: causes and providers.
+func gather(in *Input, know *knowledge.Base) (*Facts, error) {
+	fam, err := know.Families()
+	if err != nil {
+		return nil, err
+	}
+	f := &Facts{Files: in.Files, Stats: in.Stats, Unread: in.Unread}
+	for _, file := range in.Files {
+		f.Lines.Add(file.Lines)
+	}
+	if f.Causes, err = causes(in.Stats.Reasons, know); err != nil {
+		return nil, err
+	}
+	f.Providers = providers(in.Stats, fam)
+	f.Countries = countries(in)
+	if in.Against != nil {
+		f.Against = &in.Against.Totals
+		f.Changes = changes(in.Stats, in.Against, f.Providers, providers(in.Against, fam))
+	}
+	return f, nil
+}
+
+// causes folds the wordings of the log into causes by the reply table.
+func causes(reasons []tally.Reason, know *knowledge.Base) ([]Cause, error) {
+	at := map[string]int{}
+	var out []Cause
+	for _, r := range reasons {
+		read := know.ReadReply(replyText(r.Example), knowledge.ReplyContext{Host: said(r.Example), Command: r.Stage})
+		key := r.Kind + " " + read.Cause
+		i, ok := at[key]
+		if !ok {
+			i = len(out)
+			at[key] = i
+			out = append(out, Cause{Kind: r.Kind, ID: read.Cause, Name: read.CauseName.EN, name: read.CauseName, Permanent: read.Permanent,
+				Owner: read.Owner, Example: r.Example, Who: r.Who, Relay: r.Relay})
+			if r.Kind == "rejected" {
+				out[i].Owner = refusedByUs(read.Owner)
+			}
+		}
+		out[i].Count += r.Count
+	}
+	slices.SortStableFunc(out, func(a, b Cause) int { return cmp.Compare(b.Count, a.Count) })
+	return out, nil
+}
+
+// refusedByUs turns the owner round: in what we refuse, the sender's side is the stranger, and what the reply table
+// gives to "self" (the sending administrator) is the client's administrator.
+func refusedByUs(o finding.Owner) finding.Owner {
+	switch o {
+	case finding.OwnerSelf:
+		return finding.OwnerSender
+	case finding.OwnerRecipient:
+		return finding.OwnerSelf
+	}
+	return o
+}
+
+// replyText takes the remote server's words out of a log's reason.
+func replyText(s string) string {
+	if i := strings.Index(s, " said: "); i >= 0 && strings.HasPrefix(strings.TrimPrefix(s, "delivery temporarily suspended: "), "host ") {
+		s = s[i+len(" said: "):]
+	} else if i := strings.Index(s, " refused to talk to me: "); i >= 0 {
+		s = s[i+len(" refused to talk to me: "):]
+	}
+	if i := strings.LastIndex(s, " (in reply to "); i > 0 {
+		s = s[:i]
+	}
+	return s
+}
+
+// said names the host that spoke in a log's reason, "" where none did.
+func said(s string) string {
+	_, rest, ok := strings.Cut(s, "host ")
+	if !ok {
+		return ""
+	}
+	name, _, ok := strings.Cut(rest, "[")
+	if !ok || strings.ContainsAny(name, " <>") {
+		return ""
+	}
+	return name
+}
+
+// providers folds relays into mailbox providers; the rest stand for themselves. Hand-overs inside the machine are no
+// provider.
+func providers(s *tally.Stats, fam *knowledge.Families) []Provider {
+	at := map[string]int{}
+	var out []Provider
+	for _, r := range s.Relays.Rows {
+		if strings.HasPrefix(r.Key, "/") || strings.HasPrefix(r.Key, "private/") || r.Key == "127.0.0.1" || !strings.ContainsAny(r.Key, ".:") {
+			continue
+		}
+		id, name := r.Key, finding.Raw(r.Key)
+		if f := fam.OfHost(r.Key); f != nil {
+			id, name = f.ID, f.Name.Say()
+		}
+		i, ok := at[id]
+		if !ok {
+			i = len(out)
+			at[id] = i
+			out = append(out, Provider{ID: id, Name: name.String(), name: name})
+		}
+		p := &out[i]
+		p.Sent += r.Val.Sent
+		p.Deferred += r.Val.Deferred
+		p.Bounced += r.Val.Bounced
+		p.delay += r.Val.DelaySum
+		p.hours = append(p.hours, r.Val.Hours...)
+	}
+	for i := range out {
+		p := &out[i]
+		if n := p.Sent + p.Bounced; n > 0 {
+			p.Acceptance = float64(p.Sent) / float64(n)
+		}
+		if p.Sent > 0 {
+			p.DelayMS = float64((p.delay / time.Duration(p.Sent)).Milliseconds())
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Provider) int {
+		return cmp.Compare(b.Sent+b.Bounced+b.Deferred, a.Sent+a.Bounced+a.Deferred)
+	})
+	return out
+}
+
+// countries counts logins by country.
+func countries(in *Input) []Country {
+	if in.Locate == nil {
+		return nil
+	}
+	n := map[string]int64{}
+	for _, s := range in.Stats.Sources.Rows {
+		ip, err := netip.ParseAddr(s.Key)
+		if err != nil || s.Val.OK == 0 {
+			continue
+		}
+		if p, ok := in.Locate(ip); ok {
+			n[p.Country] += s.Val.OK
+		}
+	}
+	out := make([]Country, 0, len(n))
+	for c, k := range n {
+		out = append(out, Country{c, k})
+	}
+	slices.SortFunc(out, func(a, b Country) int { return cmp.Or(cmp.Compare(b.OK, a.OK), cmp.Compare(a.Code, b.Code)) })
+	return out
+}
+
+// changes sets the numbers of two periods side by side, per hour of each, so that periods of unequal length compare.
+func changes(now, before *tally.Stats, pNow, pBefore []Provider) []Change {
+	perHour := func(s *tally.Stats, n int64) float64 { return float64(n) / max(s.To.Sub(s.From).Hours(), 1) }
+	a, b := now.Totals, before.Totals
+	rate := func(what string, says finding.Sentence, x, y int64) Change {
+		return Change{What: what, says: says, Now: perHour(now, x), Before: perHour(before, y)}
+	}
+	out := []Change{
+		rate("received", finding.S("received per hour", nil), a.Received, b.Received),
+		rate("delivered", finding.S("delivered per hour", nil), a.Delivered, b.Delivered),
+		rate("deferrals", finding.S("deferrals per hour", nil), a.Deferrals, b.Deferrals),
+		rate("bounced", finding.S("bounced per hour", nil), a.Bounced, b.Bounced),
+		rate("rejected", finding.S("rejected per hour", nil), a.Rejected, b.Rejected),
+		rate("logins_failed", finding.S("failed logins per hour", nil), a.LoginsFailed, b.LoginsFailed),
+	}
+	for _, p := range pNow {
+		for _, q := range pBefore {
+			if p.ID == q.ID && p.Sent+p.Bounced > 0 && q.Sent+q.Bounced > 0 {
+				out = append(out, Change{What: "acceptance " + p.ID, says: finding.S("acceptance by {{.Provider}}", finding.Args{"Provider": p.name}),
+					Now: p.Acceptance, Before: q.Acceptance, share: true})
+			}
+		}
+	}
+	return out
+}
