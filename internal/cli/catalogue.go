@@ -7,12 +7,14 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
+	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
 	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
@@ -29,6 +31,8 @@ var catalogue = [][]*finding.Rule{
 	tls.Rules,
 	domain.Rules,
 	mx.Rules,
+	nameserver.Rules,
+	dnssec.Rules,
 	ptr.Rules,
 	spf.Rules,
 	message.Rules, hops.Rules, fields.Rules, lookalike.Rules,

@@ -17,6 +17,9 @@ type Thresholds struct {
 		GreetingWarningSeconds int   `toml:"greeting_warning_seconds"`
 		SizeNoteBytes          int64 `toml:"size_note_bytes"`
 	} `toml:"smtp"`
+	DNSSEC struct {
+		ExpiryWarningDays int `toml:"expiry_warning_days"`
+	} `toml:"dnssec"`
 }
 
 // Thresholds reads thresholds.toml.

@@ -11,7 +11,9 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
+	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
@@ -19,7 +21,8 @@ import (
 	"github.com/mailwhy/mailwhy/internal/mail"
 )
 
-// topics are what is looked at for a domain by DNS and HTTP, beside the MX records, which lead to the servers.
+// topics are what is looked at for a domain by DNS and HTTP, beside the MX records, which lead to the servers, and what
+// Facts.own adds.
 var topics = []check.Check[string]{
 	dmarc.Check,
 }
@@ -46,14 +49,16 @@ type Options struct {
 
 // Facts are what the survey knows; JSON: docs/json.md.
 type Facts struct {
-	Domain  string             `json:"domain"`
-	Unicode string             `json:"unicode,omitempty"` // where it differs
-	MX      *mx.Facts          `json:"mx"`
-	Servers []check.MailServer `json:"servers"` // in the order senders try them
-	Sends   bool               `json:"sends"`   // false: SPF says that nobody sends for it
-	Takes   bool               `json:"takes"`   // false: nothing to deliver to
-	DMARC   string             `json:"dmarc,omitempty"`
-	SPF     string             `json:"spf,omitempty"`
+	Domain      string             `json:"domain"`
+	Unicode     string             `json:"unicode,omitempty"` // where it differs
+	NameServers *nameserver.Facts  `json:"name_servers,omitempty"`
+	DNSSEC      *dnssec.Facts      `json:"dnssec,omitempty"`
+	MX          *mx.Facts          `json:"mx"`
+	Servers     []check.MailServer `json:"servers"` // in the order senders try them
+	Sends       bool               `json:"sends"`   // false: SPF says that nobody sends for it
+	Takes       bool               `json:"takes"`   // false: nothing to deliver to
+	DMARC       string             `json:"dmarc,omitempty"`
+	SPF         string             `json:"spf,omitempty"`
 }
 
 // NoMail tells whether the domain neither sends nor takes mail. A domain that takes none and says nothing about sending
@@ -70,7 +75,7 @@ func Survey(ctx context.Context, env *check.Env, domain string, opt Options) *fi
 	}
 	var byTopic, byServer, ofMX []finding.Finding
 	var wg sync.WaitGroup
-	wg.Go(func() { byTopic = check.Run(ctx, env, domain, s, topics, opt.Progress) })
+	wg.Go(func() { byTopic = check.Run(ctx, env, domain, s, slices.Concat(f.own(), topics), opt.Progress) })
 	wg.Go(func() { f.SPF, f.DMARC = policies(ctx, env, domain) })
 	f.MX, _ = mx.Look(ctx, env, domain)
 	ofMX = mx.Judge(f.MX)
@@ -88,9 +93,35 @@ func Survey(ctx context.Context, env *check.Env, domain string, opt Options) *fi
 	if f.MX.NXDomain {
 		all = onlyMX(all) // nothing else can be said of a domain that does not exist
 	}
-	r := check.NewReport(env, "check", s, started, all, mx.Sections(f.MX), f)
+	r := check.NewReport(env, "check", s, started, all, f.sections(), f)
 	f.headline(r)
 	return r
+}
+
+// own are the topics whose facts the survey keeps to show them.
+func (f *Facts) own() []check.Check[string] {
+	return []check.Check[string]{
+		{Name: "nameserver", Rules: nameserver.Rules, Run: func(ctx context.Context, env *check.Env, domain string) ([]finding.Finding, error) {
+			f.NameServers = nameserver.Look(ctx, env, domain)
+			return nameserver.Judge(f.NameServers), nil
+		}},
+		{Name: "dnssec", Rules: dnssec.Rules, Run: func(ctx context.Context, env *check.Env, domain string) ([]finding.Finding, error) {
+			f.DNSSEC = dnssec.Look(ctx, env, domain)
+			return dnssec.Judge(f.DNSSEC, dnssec.WarnDays(env)), nil
+		}},
+	}
+}
+
+// sections shows the mail servers, the name servers and the chain of signatures.
+func (f *Facts) sections() []finding.Section {
+	out := mx.Sections(f.MX)
+	if f.NameServers != nil {
+		out = append(out, nameserver.Sections(f.NameServers)...)
+	}
+	if f.DNSSEC != nil {
+		out = append(out, dnssec.Sections(f.DNSSEC)...)
+	}
+	return out
 }
 
 func serverChecks(env *check.Env) []check.Check[check.Servers] {

@@ -176,7 +176,7 @@ var ruleDiffers = &finding.Rule{
 	OK:     "all name servers give the same MX records",
 	Why:    "Which server a mail goes to depends on which name server the sender's resolver happens to ask.",
 	Repair: "Find out why a server has an old copy (zone transfer, serial) and bring all to the same zone.",
-	Refs:   []finding.Ref{finding.RFC(1034, "4.3.5")},
+	Refs:   []finding.Ref{finding.RFC(1034, "4.3.5")}, After: []string{"nameserver.serial-differs"},
 }
 
 // Rules are all the rules of this pack.

@@ -86,10 +86,7 @@ func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, erro
 	}
 	zones, err := c.zonesAbove(ctx, name, d)
 	if err != nil {
-		if w, werr := c.Walk(ctx, name); werr == nil {
-			return w, nil
-		}
-		return nil, err
+		return c.aroundResolver(ctx, d, name, err)
 	}
 	d.Zone = zones[0].Name
 	d.ChildNS = c.addresses(ctx, hostsOf(zones[0].Records), nil)
@@ -101,6 +98,23 @@ func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, erro
 	hosts := hostsOf(zones[1].Records)
 	c.askParent(ctx, d, c.addresses(ctx, hosts[:min(len(hosts), 4)], nil))
 	return d, nil
+}
+
+// aroundResolver finds the delegation of a name that the resolvers fail on, as when all its servers are dead: by the
+// parent's servers, if the resolvers know those, else by a walk from the root.
+func (c *Client) aroundResolver(ctx context.Context, d *Delegation, name string, cause error) (*Delegation, error) {
+	if above, err := c.zonesAbove(ctx, up(name), d); err == nil && name != "" && ctx.Err() == nil {
+		d.Zone, d.Parent, d.NXDomain = name, above[0].Name, false
+		hosts := hostsOf(above[0].Records)
+		c.askParent(ctx, d, c.addresses(ctx, hosts[:min(len(hosts), 4)], nil))
+		if d.Asked != "" {
+			return d, nil
+		}
+	}
+	if w, err := c.Walk(ctx, name); err == nil {
+		return w, nil
+	}
+	return nil, cause
 }
 
 // zonesAbove gives the NS answers of the closest enclosing zone and of the one above it.
