@@ -20,6 +20,11 @@ require (
 require github.com/oschwald/maxminddb-golang/v2 v2.9.0
 
 require (
+	github.com/emersion/go-msgauth v0.7.0
+	golang.org/x/crypto v0.58.0 // indirect
+)
+
+require (
 	github.com/cpuguy83/go-md2man/v2 v2.0.6 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/russross/blackfriday/v2 v2.1.0 // indirect

@@ -102,6 +102,16 @@ func (b *Block) All(name string) []*Field {
 	return out
 }
 
+// Count tells how many fields have the name.
+func (b *Block) Count(name string) (n int) {
+	for i := range b.Fields {
+		if b.Fields[i].Is(name) {
+			n++
+		}
+	}
+	return n
+}
+
 // First gives the topmost field of that name, or nil.
 func (b *Block) First(name string) *Field {
 	for i := range b.Fields {

@@ -359,6 +359,7 @@ type walker struct {
 	lookups int
 	voids   int
 	seen    map[string]bool
+	again   bool // inside an include that was there before
 }
 
 func (w *walker) walk(n *Node) {
@@ -404,8 +405,10 @@ func (w *walker) branch(n *Node, b *Branch) {
 		return
 	}
 	if key := strings.ToLower(b.Child.Domain); b.Term.Name == "include" && !b.Dynamic {
-		if w.seen[key] {
+		if w.seen[key] && !w.again {
 			w.t.Duplicate = append(w.t.Duplicate, spot)
+			w.again = true // what is below it is there twice for the same reason
+			defer func() { w.again = false }()
 		}
 		w.seen[key] = true
 	}
