@@ -5,7 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/check/bimi"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
+	"github.com/mailwhy/mailwhy/internal/check/caa"
+	"github.com/mailwhy/mailwhy/internal/check/dane"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
@@ -16,9 +19,11 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/mtasts"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
+	"github.com/mailwhy/mailwhy/internal/check/tlsrpt"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
@@ -26,6 +31,11 @@ import (
 var catalogue = [][]*finding.Rule{
 	logcheck.Rules,
 	blocklist.Rules,
+	bimi.Rules,
+	caa.Rules,
+	dane.Rules,
+	mtasts.Rules,
+	tlsrpt.Rules,
 	dmarc.Rules,
 	smtp.Rules,
 	tls.Rules,

@@ -18,6 +18,7 @@ import (
 	nethttp "net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/mail"
@@ -312,4 +313,12 @@ func (f *fetch) addresses(ctx context.Context, host string) []netip.Addr {
 		f.res.Fault = &wire.Fault{Kind: wire.OtherFault, Op: "resolve", Text: host + " has no address"}
 	}
 	return addrs[:min(len(addrs), maxAddresses)]
+}
+
+// StatusText is a status with its words, "404 Not Found"; "" for none.
+func StatusText(status int) string {
+	if status == 0 {
+		return ""
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", status, nethttp.StatusText(status)))
 }
