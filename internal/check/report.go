@@ -30,12 +30,15 @@ func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
 			first = &fs[i]
 		}
 	}
-	args := finding.Args{"Target": target.Name, "Checks": count[finding.VerdictPass]}
+	if first != nil && first.Verdict() == finding.VerdictUntested {
+		first = gravestUntested(fs, count[finding.VerdictPass])
+	}
+	args := finding.Args{"Target": target.Name, "Checks": count[finding.VerdictPass], "Untested": count[finding.VerdictUntested]}
 	if first == nil {
 		if count[finding.VerdictPass] == 0 {
 			return finding.Headline{State: finding.StateOK, Says: finding.S("{{.Target}}: nothing to find fault with.", args)}
 		}
-		return finding.Headline{State: finding.StateOK, Says: finding.S("{{.Target}} is fine: {{.Checks}} {{plural .Checks \"check\" \"checks\"}} passed.", args)}
+		return finding.Headline{State: finding.StateOK, Says: finding.S("{{.Target}} is fine: {{.Checks}} {{plural .Checks \"check\" \"checks\"}} passed{{if .Untested}}, {{.Untested}} could not be done{{end}}.", args)}
 	}
 	h := finding.Headline{Owner: first.Rule.Owner, Next: first.Verify}
 	args["First"] = first.Says()
@@ -61,6 +64,26 @@ func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
 		h.Says = finding.S("{{.Target}}: {{.First}}, and {{.Others}} more {{plural .Others \"fault\" \"faults\"}}.", args)
 	}
 	return h
+}
+
+// gravestUntested is the finding of error severity that could not be tested. Where there is none, what could not be
+// tested is no headline as long as something passed.
+func gravestUntested(fs []finding.Finding, passed int) *finding.Finding {
+	var any *finding.Finding
+	for i := range fs {
+		if f := &fs[i]; f.Verdict() == finding.VerdictUntested {
+			if f.Level() == finding.Error {
+				return f
+			}
+			if any == nil {
+				any = f
+			}
+		}
+	}
+	if passed > 0 {
+		return nil
+	}
+	return any
 }
 
 // QuoteTXT writes a TXT value as it stands in a zone file: quoted, in strings of at most 255 bytes.

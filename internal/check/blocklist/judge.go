@@ -240,14 +240,41 @@ func rowMeaning(e *Entry) finding.Sentence {
 	return finding.S("no answer", nil)
 }
 
-// Check is the topic for addresses and domains, for surveys that have some.
-var Check = check.Check[[]string]{Name: "blocklist", Rules: Rules, Run: func(ctx context.Context, env *check.Env, subjects []string) ([]finding.Finding, error) {
-	f, err := Look(ctx, env, subjects, Options{})
+// Brief says what to think of the answers where blocklists are one topic of many: what is listed, and one line where
+// nothing could be tested. Which lists did not answer is for `mailwhy blocklist` to tell.
+func Brief(f *Facts) []finding.Finding {
+	var out []finding.Finding
+	for i := range f.Subjects {
+		s := &f.Subjects[i]
+		fs := judge(s)
+		tested := slices.ContainsFunc(fs, func(x finding.Finding) bool { return x.Rule == ruleAsked && x.Outcome == finding.Pass })
+		fs = slices.DeleteFunc(fs, func(x finding.Finding) bool { return x.Rule == ruleAsked })
+		if !tested && len(s.Entries) > 0 {
+			fs = append(fs, ruleAsked.Untested(subjectOf(s), finding.S("none of the {{.N}} blocklists gave an answer that can be believed", finding.Args{"N": len(s.Entries)})).
+				Prove(finding.Cmd("blocklist", s.Name)))
+		}
+		out = append(out, fs...)
+	}
+	return out
+}
+
+// Checks are for the addresses of a domain's mail servers and the domain itself.
+var Checks = []check.Check[check.Servers]{{Name: "blocklist", Rules: Rules, Run: func(ctx context.Context, env *check.Env, t check.Servers) ([]finding.Finding, error) {
+	var subjects []string
+	for _, a := range t.Addresses() {
+		if a.Addr.IsGlobalUnicast() && !a.Addr.IsPrivate() {
+			subjects = append(subjects, a.Addr.String())
+		}
+	}
+	if t.Domain != "" {
+		subjects = append(subjects, t.Domain)
+	}
+	f, err := Look(ctx, env, subjects[:min(len(subjects), 20)], Options{})
 	if err != nil {
 		return nil, err
 	}
-	return Judge(f), nil
-}}
+	return Brief(f), nil
+}}}
 
 // Survey is the report of `mailwhy blocklist SUBJECT…`.
 func Survey(ctx context.Context, env *check.Env, subjects []string, opt Options) (*finding.Report, error) {

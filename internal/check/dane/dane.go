@@ -112,7 +112,7 @@ func look(ctx context.Context, env *check.Env, domain string, h check.MailServer
 	if out.Found, out.Err = dane.Lookup(ctx, env.DNS, h.Name, 25); out.Err != nil {
 		return out
 	}
-	if len(out.Found.Records) == 0 || !out.Found.Secure || len(h.Addrs) == 0 || env.Probe.SkipSMTP {
+	if len(out.Found.Records) == 0 || !out.Found.Secure || len(h.Addrs) == 0 || env.Probe.SkipSMTP || env.Probe.Offline {
 		return out
 	}
 	s, err := env.Session(ctx, env.ProbePlan(h.Name, h.Addrs[0]))

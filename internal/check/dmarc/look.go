@@ -33,11 +33,13 @@ type Target struct {
 	Reachable bool                 `json:"reachable"` // has an MX or address records
 	Null      bool                 `json:"null_mx"`   // RFC 7505
 	Err       error                `json:"-"`
+	mxErr     error
 }
 
 // Look gathers the facts about a domain.
 func Look(ctx context.Context, r mail.Resolver, domain string) *Facts {
 	f := &Facts{Domain: strings.ToLower(strings.TrimSuffix(domain, "."))}
+	warm(ctx, r, f.Domain)
 	var oldErr, newErr error
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Old, oldErr = dmarc.Discover(ctx, r, f.Domain, dmarc.RFC7489) })
@@ -51,6 +53,17 @@ func Look(ctx context.Context, r mail.Resolver, domain string) *Facts {
 		f.Targets = lookTargets(ctx, r, rec)
 	}
 	return f
+}
+
+// warm asks everything a tree walk may need at once, so that the walk itself, one question after the other, finds the
+// answers in the run's memory. Errors show when the answer is wanted.
+func warm(ctx context.Context, r mail.Resolver, domain string) {
+	var wg sync.WaitGroup
+	for _, d := range dmarc.Walk(domain) {
+		wg.Go(func() { r.Resolve(ctx, "_dmarc."+d, mail.TypeTXT) })
+	}
+	wg.Go(func() { r.Resolve(ctx, domain, mail.TypeA) })
+	wg.Wait()
 }
 
 // Record is the record that applies to the domain by either reading, the older first.
@@ -99,13 +112,21 @@ func lookTargets(ctx context.Context, r mail.Resolver, rec *dmarc.Record) []Targ
 	}
 	var wg sync.WaitGroup
 	for i := range out {
-		wg.Go(func() { out[i].look(ctx, r, rec.Domain) })
+		t := &out[i]
+		wg.Go(func() { warm(ctx, r, t.Domain); t.authorise(ctx, r, rec.Domain) })
+		wg.Go(func() { r.Resolve(ctx, dmarc.ReportName(rec.Domain, t.Domain), mail.TypeTXT) })
+		wg.Go(func() { t.Reachable, t.Null, t.mxErr = takesMail(ctx, r, t.Domain) })
 	}
 	wg.Wait()
+	for i := range out {
+		if out[i].Err == nil {
+			out[i].Err = out[i].mxErr
+		}
+	}
 	return out
 }
 
-func (t *Target) look(ctx context.Context, r mail.Resolver, domain string) {
+func (t *Target) authorise(ctx context.Context, r mail.Resolver, domain string) {
 	// RFC 9989 receivers ask the same name; only what counts as "another organization" may differ, and the stricter
 	// answer of the two is the one to fulfil.
 	for _, g := range dmarc.Readings {
@@ -118,7 +139,6 @@ func (t *Target) look(ctx context.Context, r mail.Resolver, domain string) {
 			t.Auth = a
 		}
 	}
-	t.Reachable, t.Null, t.Err = takesMail(ctx, r, t.Domain)
 }
 
 // takesMail tells whether a domain can be mailed to: an MX that is not null, or an address (RFC 5321 section 5.1).

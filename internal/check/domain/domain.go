@@ -10,27 +10,29 @@ import (
 	"golang.org/x/net/idna"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/bimi"
+	"github.com/mailwhy/mailwhy/internal/check/blocklist"
+	"github.com/mailwhy/mailwhy/internal/check/caa"
+	"github.com/mailwhy/mailwhy/internal/check/dane"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
+	"github.com/mailwhy/mailwhy/internal/check/mtasts"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
+	"github.com/mailwhy/mailwhy/internal/check/tlsrpt"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail"
 )
 
 // topics are what is looked at for a domain by DNS and HTTP, beside the MX records, which lead to the servers, and what
 // Facts.own adds.
-var topics = []check.Check[string]{
-	dmarc.Check,
-}
+var topics = slices.Concat([]check.Check[string]{dmarc.Check}, tlsrpt.Checks, caa.Checks, bimi.Checks)
 
 // serverTopics are what is looked at for its mail servers as soon as they are known.
-var serverTopics = []check.Check[check.Servers]{
-	ptr.Check,
-}
+var serverTopics = slices.Concat([]check.Check[check.Servers]{ptr.Check}, mtasts.Checks, dane.Checks)
 
 // probes are the server topics that connect; they are left out with Probe.SkipSMTP.
 var probes = slices.Concat(smtp.Checks, tls.Checks)
@@ -124,11 +126,17 @@ func (f *Facts) sections() []finding.Section {
 	return out
 }
 
+// serverChecks leaves out what connects where nothing may be probed, and the blocklists, a hundred questions each, where
+// many domains are checked.
 func serverChecks(env *check.Env) []check.Check[check.Servers] {
-	if env.Probe.SkipSMTP || env.Probe.Offline {
-		return serverTopics
+	all := serverTopics
+	if !env.Probe.Many {
+		all = slices.Concat(all, blocklist.Checks)
 	}
-	return slices.Concat(serverTopics, probes)
+	if env.Probe.SkipSMTP || env.Probe.Offline {
+		return all
+	}
+	return slices.Concat(all, probes)
 }
 
 // policies gives the SPF and DMARC records as they stand, "" where there is none or more than one.

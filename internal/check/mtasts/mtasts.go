@@ -149,7 +149,7 @@ func Look(ctx context.Context, env *check.Env, t check.Servers) *Facts {
 	for _, h := range t.Hosts {
 		f.MX = append(f.MX, h.Name)
 	}
-	if f.Found, f.Err = mtasts.Lookup(ctx, env.DNS, t.Domain); f.Err != nil || len(f.Found.Records) == 0 || env.Probe.SkipSMTP {
+	if f.Found, f.Err = mtasts.Lookup(ctx, env.DNS, t.Domain); f.Err != nil || len(f.Found.Records) == 0 || env.Probe.SkipSMTP || env.Probe.Offline {
 		return f
 	}
 	f.Fetch, f.GetErr = env.HTTP().Get(ctx, http.Request{URL: mtasts.URL(t.Domain), MaxBytes: mtasts.MaxPolicy + 1})
