@@ -27,7 +27,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(7672, "2.2")},
 	}
 	ruleInsecure = &finding.Rule{
-		ID: "dane.not-signed", Severity: finding.Warning, Owner: finding.OwnerDomain,
+		ID: "dane.insecure", Severity: finding.Warning, Owner: finding.OwnerDomain,
 		Title:  "TLSA record without DNSSEC",
 		Says:   "the TLSA records of {{.Host}} are not secured by DNSSEC, so senders ignore them",
 		Why:    "A record anybody on the way can forge proves nothing.",

@@ -40,7 +40,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"good", []Host{hostWith(true, dane.Usable)}, ""},
 		{"none", []Host{hostWith(true)}, "dane.missing"},
-		{"not signed", []Host{hostWith(false, dane.Usable)}, "dane.not-signed"},
+		{"not signed", []Host{hostWith(false, dane.Usable)}, "dane.insecure"},
 		{"mismatch", []Host{hostWith(true, dane.NoMatch)}, "dane.mismatch"},
 		{"rollover", []Host{hostWith(true, dane.Usable, dane.NoMatch)}, "dane.rollover"},
 		{"no STARTTLS", []Host{plain}, "dane.no-starttls"},

@@ -47,7 +47,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"flawless", "example.com", zone("_dmarc.example.com", good, "example.com", mx), ""},
 		{"missing", "example.com", zone("example.com", mx), "dmarc.missing"},
-		{"several", "example.com", zone("_dmarc.example.com", good, "_dmarc.example.com", "v=DMARC1; p=none"), "dmarc.several"},
+		{"several", "example.com", zone("_dmarc.example.com", good, "_dmarc.example.com", "v=DMARC1; p=none"), "dmarc.multiple"},
 		{"invisible", "example.com", zone("_dmarc.example.com", "v=dmarc1; p=reject"), "dmarc.invisible"},
 		{"wrong place", "example.com", zone("example.com", good), "dmarc.missing dmarc.wrong-place"},
 		{"doubled name", "example.com", zone("_dmarc.example.com.example.com", good), "dmarc.missing dmarc.wrong-place"},

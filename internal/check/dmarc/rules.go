@@ -9,7 +9,7 @@ import "github.com/mailwhy/mailwhy/internal/finding"
 
 var (
 	ruleMissing = &finding.Rule{
-		ID: "dmarc.missing", Severity: finding.Warning, Owner: finding.OwnerDomain, After: []string{"dmarc.wrong-place", "dmarc.invisible"},
+		ID: "dmarc.missing", Severity: finding.Error, Owner: finding.OwnerDomain, After: []string{"dmarc.wrong-place", "dmarc.invisible"},
 		Title:  "no DMARC record",
 		Says:   "{{.Domain}} has no DMARC record",
 		OK:     "DMARC record found at _dmarc.{{.Where}}",
@@ -18,7 +18,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(9989, "4.5"), finding.RFC(7489, "6.1")},
 	}
 	ruleSeveral = &finding.Rule{
-		ID: "dmarc.several", Severity: finding.Error, Owner: finding.OwnerDomain,
+		ID: "dmarc.multiple", Severity: finding.Error, Owner: finding.OwnerDomain,
 		Title:  "several DMARC records at one name",
 		Says:   "_dmarc.{{.Where}} has {{.N}} DMARC records, so receivers use none of them",
 		Why:    "Receivers discard all records when there is more than one; the domain is as unprotected as without any.",
@@ -124,7 +124,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(9989, "4.7")},
 	}
 	ruleReadings = &finding.Rule{
-		ID: "dmarc.readings-differ", Severity: finding.Warning, Owner: finding.OwnerDomain, After: []string{"dmarc.pct", "dmarc.test-mode", "dmarc.several"},
+		ID: "dmarc.readings-differ", Severity: finding.Warning, Owner: finding.OwnerDomain, After: []string{"dmarc.pct", "dmarc.test-mode", "dmarc.multiple"},
 		Title:  "old and new receivers act differently",
 		Says:   "receivers of RFC 7489 and of RFC 9989 treat mail of {{.Domain}} differently: {{list .What}}",
 		OK:     "receivers of RFC 7489 and of RFC 9989 act alike",

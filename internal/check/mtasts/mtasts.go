@@ -49,7 +49,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(8461, "3.1")},
 	}
 	ruleFetch = &finding.Rule{
-		ID: "mtasts.policy-unreachable", Severity: finding.Error, Owner: finding.OwnerServer,
+		ID: "mtasts.policy-unreachable", Severity: finding.Error, Owner: finding.OwnerDomain,
 		Title:  "MTA-STS policy cannot be fetched",
 		Says:   "the MTA-STS policy cannot be fetched from {{.URL}}: {{.What}}",
 		OK:     "policy fetched from {{.URL}}",
@@ -57,8 +57,32 @@ var (
 		Repair: "Let the web server give the file itself with status 200, without redirects.",
 		Refs:   []finding.Ref{finding.RFC(8461, "3.3")},
 	}
+	ruleNotThere = &finding.Rule{
+		ID: "mtasts.policy-missing", Severity: finding.Error, Owner: finding.OwnerDomain,
+		Title:  "no MTA-STS policy at its place",
+		Says:   "the record promises a policy, but {{.URL}} answers with status {{.Status}}",
+		Why:    "Senders without a cached policy send without protection; those with one report failures.",
+		Repair: "Put the policy file at exactly this address, or remove the record.",
+		Refs:   []finding.Ref{finding.RFC(8461, "3.3")},
+	}
+	ruleRedirect = &finding.Rule{
+		ID: "mtasts.redirect", Severity: finding.Error, Owner: finding.OwnerDomain,
+		Title:  "MTA-STS policy behind a redirect",
+		Says:   "{{.URL}} redirects to {{.To}}, which senders must not follow",
+		Why:    "To senders the policy is not there.",
+		Repair: "Serve the file at the address itself, with status 200.",
+		Refs:   []finding.Ref{finding.RFC(8461, "3.3")},
+	}
+	ruleLarge = &finding.Rule{
+		ID: "mtasts.too-large", Severity: finding.Error, Owner: finding.OwnerDomain,
+		Title:  "MTA-STS policy too large",
+		Says:   "the policy at {{.URL}} is larger than 64 kB; senders stop reading there",
+		Why:    "A policy cut off is no policy.",
+		Repair: "Serve the policy file and nothing else; a policy needs a few hundred bytes.",
+		Refs:   []finding.Ref{finding.RFC(8461, "3.3")},
+	}
 	ruleCertificate = &finding.Rule{
-		ID: "mtasts.policy-certificate", Severity: finding.Error, Owner: finding.OwnerServer,
+		ID: "mtasts.certificate", Severity: finding.Error, Owner: finding.OwnerDomain,
 		Title:  "certificate of the policy server",
 		Says:   "the certificate of {{.Host}} is not valid for fetching the policy: {{.What}}",
 		OK:     "the certificate of {{.Host}} is valid",
@@ -67,7 +91,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(8461, "3.3")},
 	}
 	rulePolicy = &finding.Rule{
-		ID: "mtasts.policy", Severity: finding.Error, Owner: finding.OwnerServer,
+		ID: "mtasts.policy-syntax", Severity: finding.Error, Owner: finding.OwnerDomain,
 		Title:  "mistake in the MTA-STS policy",
 		Says:   "the MTA-STS policy has a mistake in line {{.Line}}: {{.What}}",
 		OK:     "the policy is well-formed, mode {{.Mode}}",
@@ -76,7 +100,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(8461, "3.2")},
 	}
 	ruleType = &finding.Rule{
-		ID: "mtasts.policy-type", Severity: finding.Note, Owner: finding.OwnerServer,
+		ID: "mtasts.policy-type", Severity: finding.Note, Owner: finding.OwnerDomain,
 		Title:  "type of the policy file",
 		Says:   "the policy is served as {{.Type}} instead of text/plain",
 		Why:    "The standard names text/plain; some senders insist.",
@@ -84,7 +108,7 @@ var (
 		Refs:   []finding.Ref{finding.RFC(8461, "3.2")},
 	}
 	ruleMX = &finding.Rule{
-		ID: "mtasts.mx-not-covered", Severity: finding.Error, Owner: finding.OwnerDomain,
+		ID: "mtasts.mx-not-listed", Severity: finding.Error, Owner: finding.OwnerDomain,
 		Title:  "MX host that the policy does not allow",
 		Says:   "the policy (mode {{.Mode}}) does not allow the MX host {{.Host}}",
 		OK:     "the policy allows every MX host",
@@ -128,7 +152,7 @@ var (
 )
 
 // Rules lists every rule of this package.
-var Rules = []*finding.Rule{ruleMissing, ruleSeveral, ruleRecord, ruleFetch, ruleCertificate, rulePolicy, ruleType, ruleMX, ruleUnused, ruleMXTLS, ruleTesting, ruleAge}
+var Rules = []*finding.Rule{ruleMissing, ruleSeveral, ruleRecord, ruleFetch, ruleNotThere, ruleRedirect, ruleLarge, ruleCertificate, rulePolicy, ruleType, ruleMX, ruleUnused, ruleMXTLS, ruleTesting, ruleAge}
 
 // Facts are what was seen of a domain's MTA-STS; JSON: docs/json.md.
 type Facts struct {
@@ -152,8 +176,8 @@ func Look(ctx context.Context, env *check.Env, t check.Servers) *Facts {
 	if f.Found, f.Err = mtasts.Lookup(ctx, env.DNS, t.Domain); f.Err != nil || len(f.Found.Records) == 0 || env.Probe.SkipSMTP || env.Probe.Offline {
 		return f
 	}
-	f.Fetch, f.GetErr = env.HTTP().Get(ctx, http.Request{URL: mtasts.URL(t.Domain), MaxBytes: mtasts.MaxPolicy + 1})
-	if f.GetErr == nil && f.Fetch.Status == 200 && f.Fetch.Fault == nil {
+	f.Fetch, f.GetErr = env.HTTP().Get(ctx, http.Request{URL: mtasts.URL(t.Domain), MaxBytes: mtasts.MaxPolicy})
+	if f.GetErr == nil && f.Fetch.OK() && len(f.Fetch.Body) <= mtasts.MaxPolicy {
 		f.Policy = mtasts.ParsePolicy(f.Fetch.Body)
 		f.handshakes(ctx, env, t)
 	}
@@ -264,9 +288,11 @@ func (f *Facts) judgeFetch(subject finding.Subject) []finding.Finding {
 	case r.Fault != nil:
 		fail(check.Fault(r.Fault))
 	case r.Location != "":
-		fail(finding.S("it redirects to {{.To}}, which senders must not follow", finding.Args{"To": r.Location}))
+		out = append(out, ruleRedirect.Failed(subject, finding.Args{"URL": url, "To": r.Location}).With(ev).Prove(prove))
 	case r.Status != 200:
-		fail(finding.S("status {{.Status}}", finding.Args{"Status": r.Status}))
+		out = append(out, ruleNotThere.Failed(subject, finding.Args{"URL": url, "Status": r.Status}).With(ev).Prove(prove))
+	case r.Truncated || len(r.Body) > mtasts.MaxPolicy:
+		out = append(out, ruleLarge.Failed(subject, finding.Args{"URL": url}).With(ev).Prove(prove))
 	default:
 		out = append(out, ruleFetch.Passed(subject, finding.Args{"URL": url}))
 	}
