@@ -14,6 +14,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/domain"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
+	"github.com/mailwhy/mailwhy/internal/check/journey"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
 	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/check/mtasts"
@@ -36,6 +37,7 @@ var catalogue = [][]*finding.Rule{
 	dane.Rules,
 	mtasts.Rules,
 	tlsrpt.Rules,
+	journey.Rules,
 	dmarc.Rules,
 	smtp.Rules,
 	tls.Rules,

@@ -7,6 +7,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).checkCommand,
 	(*app).mxCommand,
 	(*app).logsCommand,
+	(*app).traceCommand,
 	(*app).rulesCommand,
 	(*app).versionCommand,
 	(*app).manCommand,

@@ -218,6 +218,9 @@ func (in *Input) Block(i int, buf []byte) (block []byte, base int64, err error) 
 	return ReadBlock(in.file, in.Size, i, buf)
 }
 
+// ReadAt reads a seekable input at any place.
+func (in *Input) ReadAt(b []byte, off int64) (int, error) { return in.file.ReadAt(b, off) }
+
 // ReadBlock is Block for any file of lines of the given size.
 func ReadBlock(f io.ReaderAt, size int64, i int, buf []byte) (block []byte, base int64, err error) {
 	const slack = 8 << 10

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// openLogs opens log files: names, patterns, rotated sets, - for standard input; without names the usual places of this
+// machine, or standard input where something is piped in. What cannot be read is named on standard error, the rest goes
+// on, and the exit status becomes 2.
+func (a *app) openLogs(names []string) []*logs.Input {
+	usual := len(names) == 0
+	if usual && a.piped() {
+		names, usual = []string{"-"}, false
+	}
+	if usual {
+		names = logs.Places
+	}
+	files, errs := logs.Expand(names)
+	for _, err := range errs {
+		if !usual {
+			a.notRead(err)
+		}
+	}
+	var out []*logs.Input
+	for _, name := range files {
+		in, err := a.openLog(name)
+		switch {
+		case err == nil:
+			out = append(out, in)
+		case usual && errors.Is(err, logs.ErrEmpty):
+		default:
+			a.notRead(err)
+		}
+	}
+	return out
+}
+
+func (a *app) openLog(name string) (*logs.Input, error) {
+	if name == "-" {
+		return logs.FromReader("standard input", a.in, time.Now())
+	}
+	return logs.Open(name)
+}
+
+// piped tells whether something stands on standard input.
+func (a *app) piped() bool {
+	f, ok := a.in.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && (st.Mode()&fs.ModeNamedPipe != 0 || st.Mode().IsRegular() && st.Size() > 0)
+}
+
+// notRead names an input that could not be read, or not to its end.
+func (a *app) notRead(err error) {
+	args := finding.Args{"Error": err.Error()}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		args["Name"] = pe.Path
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			a.warn(finding.S("{{.Name}}: there is no such file", args))
+		case errors.Is(err, fs.ErrPermission):
+			a.warn(finding.S("{{.Name}}: no permission to read it", args))
+		default:
+			a.warn(finding.S("not read: {{.Error}}", args))
+		}
+	} else {
+		a.warn(finding.S("not read: {{.Error}}", args))
+	}
+	if a.status == exitOK {
+		a.status = exitUntested
+	}
+}
+
+func closeLogs(inputs []*logs.Input) {
+	for _, in := range inputs {
+		in.Close()
+	}
+}

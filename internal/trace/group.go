@@ -1,0 +1,391 @@
+package trace
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// lineRef is where a line of a journey stands.
+type lineRef struct {
+	journey int32
+	src     int32
+	off     int64
+}
+
+// refs gives all lines found, those of one journey together, journeys in the order of their first line.
+func (f *Found) refs() []lineRef {
+	f.book.join()
+	out := make([]lineRef, 0, f.Lines)
+	rank := map[int32]int32{}
+	for si, src := range f.sources {
+		for bi := range src.blocks {
+			for _, h := range src.blocks[bi].hits {
+				r := int32(len(rank))
+				key := h.id
+				if key >= 0 {
+					key = f.book.find(key)
+				} else {
+					key = -2 - int32(len(out)) // a line without an id is a journey of its own until sessions are joined
+				}
+				if had, ok := rank[key]; ok {
+					r = had
+				} else {
+					rank[key] = r
+				}
+				out = append(out, lineRef{r, int32(si), int64(bi)*logs.BlockSize + int64(h.off)})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b lineRef) int { return cmp.Compare(a.journey, b.journey) })
+	return out
+}
+
+// RawLines gives the lines found, by time, those without one where they stand: what a perfect grep would print. The
+// line is valid until the next.
+func (f *Found) RawLines(ctx context.Context) iter.Seq2[string, []byte] {
+	return func(yield func(file string, line []byte) bool) {
+		c := f.cutter()
+		type timed struct {
+			at  int64
+			src int32
+			off int64
+		}
+		var all []timed
+		last := int64(0)
+		for _, r := range f.refs() {
+			if line := c.line(r.src, r.off); line != nil {
+				at := c.when(r.src, line)
+				if at == 0 {
+					at = last
+				}
+				last = at
+				all = append(all, timed{at, r.src, r.off})
+			}
+		}
+		slices.SortStableFunc(all, func(a, b timed) int {
+			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.src, b.src), cmp.Compare(a.off, b.off))
+		})
+		for _, t := range all {
+			line := c.line(t.src, t.off)
+			if f.Redact != nil {
+				line = f.Redact.Line(line)
+			}
+			if ctx.Err() != nil || !yield(f.sources[t.src].in.Name, line) {
+				return
+			}
+		}
+	}
+}
+
+// cutter reads single lines out of the sources.
+type cutter struct {
+	f       *Found
+	readers []*logs.Reader
+	block   []byte
+	src     int32
+	base    int64
+	clock   logs.Clock
+}
+
+func (f *Found) cutter() *cutter {
+	return &cutter{f: f, readers: make([]*logs.Reader, len(f.sources)), src: -1}
+}
+
+// line reads the line at an offset, nil where it cannot be read any more.
+func (c *cutter) line(src int32, off int64) []byte {
+	if c.src == src && off >= c.base && off < c.base+int64(len(c.block)) {
+		if i := bytes.IndexByte(c.block[off-c.base:], '\n'); i >= 0 {
+			return c.block[off-c.base : off-c.base+int64(i)]
+		}
+	}
+	for size := 32 << 10; ; size *= 8 {
+		if cap(c.block) < size {
+			c.block = make([]byte, size)
+		}
+		n, err := c.f.sources[src].text.ReadAt(c.block[:min(size, cap(c.block))], off)
+		c.block, c.src, c.base = c.block[:n], src, off
+		if n == 0 {
+			return nil
+		}
+		if i := bytes.IndexByte(c.block, '\n'); i >= 0 {
+			return c.block[:i]
+		}
+		if err == io.EOF || size > logs.MaxLine {
+			return c.block
+		}
+	}
+}
+
+func (c *cutter) reader(src int32) *logs.Reader {
+	if c.readers[src] == nil {
+		c.readers[src] = c.f.sources[src].in.Reader(c.f.opt.Local, c.f.opt.Dialects)
+	}
+	return c.readers[src]
+}
+
+func (c *cutter) when(src int32, line []byte) (at int64) {
+	c.reader(src).Line(line, src, 0, event.SinkFunc(func(e *event.Event) {
+		if e.TimeSet && at == 0 {
+			at = e.At
+		}
+	}))
+	return at
+}
+
+// steps parses the lines of one journey.
+func (c *cutter) steps(refs []lineRef) []Step {
+	var out []Step
+	for _, r := range refs {
+		line := c.line(r.src, r.off)
+		name := c.f.sources[r.src].in.Name
+		asked := false
+		if c.f.Redact != nil {
+			c.reader(r.src).Line(line, r.src, r.off, event.SinkFunc(func(e *event.Event) { asked = asked || c.f.asked(e) }))
+			line = c.f.Redact.Line(line)
+		}
+		c.reader(r.src).Line(line, r.src, r.off, event.SinkFunc(func(e *event.Event) {
+			out = append(out, newStep(e, name, asked || c.f.asked(e)))
+		}))
+	}
+	sortSteps(out)
+	return out
+}
+
+// asked tells whether the event is what the query looks for, in the time it names.
+func (f *Found) asked(e *event.Event) bool { return f.query.Match(e) && f.query.seedTime(e) }
+
+func sortSteps(s []Step) {
+	for i := range s {
+		s[i].order = i
+	}
+	slices.SortStableFunc(s, func(a, b Step) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.src, b.src), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.order, b.order))
+	})
+}
+
+// Journeys gives what was found as journeys, in the order of their first line, each built when it is asked for. Those
+// that --status and --direction exclude are left out.
+func (f *Found) Journeys(ctx context.Context) iter.Seq[*Journey] {
+	return func(yield func(*Journey) bool) {
+		refs := f.refs()
+		c := f.cutter()
+		sessions := c.sessions(refs)
+		for i := 0; i < len(refs); {
+			j := i + 1
+			for j < len(refs) && refs[j].journey == refs[i].journey {
+				j++
+			}
+			mine := refs[i:j]
+			i = j
+			if extra, first := sessions.of(mine); !first {
+				continue
+			} else if extra != nil {
+				mine = extra
+			}
+			for _, steps := range generations(c.steps(mine)) {
+				if ctx.Err() != nil {
+					return
+				}
+				if jo := build(steps); f.query.keeps(jo) && !yield(jo) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sessionMap joins lines without any id that tell of one session of one client.
+type sessionMap struct {
+	lead  map[lineRef]lineRef
+	lines map[lineRef][]lineRef
+}
+
+func (m *sessionMap) of(mine []lineRef) (extra []lineRef, first bool) {
+	if len(mine) != 1 || m == nil {
+		return nil, true
+	}
+	lead, ok := m.lead[mine[0]]
+	if !ok {
+		return nil, true
+	}
+	return m.lines[lead], lead == mine[0]
+}
+
+// sessions groups single lines by host, program, process and client while less than ten minutes lie between them.
+func (c *cutter) sessions(refs []lineRef) *sessionMap {
+	type open struct {
+		lead lineRef
+		at   int64
+	}
+	m := &sessionMap{lead: map[lineRef]lineRef{}, lines: map[lineRef][]lineRef{}}
+	last := map[string]open{}
+	for i, r := range refs {
+		if i > 0 && refs[i-1].journey == r.journey || i+1 < len(refs) && refs[i+1].journey == r.journey {
+			continue
+		}
+		c.reader(r.src).Line(c.line(r.src, r.off), r.src, r.off, event.SinkFunc(func(e *event.Event) {
+			if e.QueueID != nil || e.MessageID != nil || e.PID == 0 || e.ClientIP == nil {
+				return
+			}
+			key := string(e.Host) + "|" + string(e.Program) + "|" + string(e.ClientIP) + "|" + itoa(int(e.PID))
+			o, ok := last[key]
+			if !ok || e.At-o.at > int64(10*time.Minute) || e.At < o.at {
+				o.lead = r
+			}
+			o.at = e.At
+			last[key] = o
+			m.lead[r] = o.lead
+			m.lines[o.lead] = append(m.lines[o.lead], r)
+		}))
+	}
+	return m
+}
+
+func itoa(n int) string {
+	if n == 0 {
+		return "0"
+	}
+	var b [12]byte
+	i := len(b)
+	for ; n > 0; n /= 10 {
+		i--
+		b[i] = byte('0' + n%10)
+	}
+	return string(b[i:])
+}
+
+// keeps tells whether the journey is one of those asked for.
+func (q *Query) keeps(j *Journey) bool {
+	if q.Direction != "" && j.Direction != q.Direction {
+		return false
+	}
+	if q.Rejected {
+		return len(j.Rejects) > 0
+	}
+	if q.Status == event.NoStatus {
+		return true
+	}
+	return slices.ContainsFunc(j.Recipients, func(r Recipient) bool {
+		return r.status == q.Status || q.Status == event.Sent && r.status == event.Relayed
+	})
+}
+
+// generations splits the steps where a queue id was used again for another message: a queue id that was removed and
+// then begins anew is another one. Only those parts are kept that the query asked for, or all where it asked for none.
+func generations(steps []Step) [][]Step {
+	gen, removed := map[string]int{}, map[string]bool{}
+	node := make([]int, len(steps))
+	names := map[string]int{}
+	var parent []int
+	id := func(name string) int {
+		if n, ok := names[name]; ok {
+			return n
+		}
+		names[name] = len(parent)
+		parent = append(parent, len(parent))
+		return len(parent) - 1
+	}
+	find := func(n int) int {
+		for parent[n] != n {
+			n = parent[n]
+		}
+		return n
+	}
+	reused := false
+	for i := range steps {
+		s := &steps[i]
+		if q := s.Host + "\x00" + s.QueueID; s.QueueID != "" {
+			if removed[q] && (s.kind == event.Received || s.kind == event.MessageID) {
+				gen[q]++
+				removed[q], reused = false, true
+			}
+			if s.kind == event.Removed {
+				removed[q] = true
+			}
+		}
+	}
+	if !reused {
+		return [][]Step{steps}
+	}
+	clear(gen)
+	clear(removed)
+	latest := map[string]int{} // queue id on any host → node of its generation in force
+	for i := range steps {
+		s := &steps[i]
+		node[i] = -1
+		join := func(n int) {
+			if node[i] < 0 {
+				node[i] = n
+			} else {
+				parent[find(n)] = find(node[i])
+			}
+		}
+		if s.QueueID != "" {
+			q := s.Host + "\x00" + s.QueueID
+			if removed[q] && (s.kind == event.Received || s.kind == event.MessageID) {
+				gen[q]++
+				removed[q] = false
+			}
+			if s.kind == event.Removed {
+				removed[q] = true
+			}
+			n := id(q + "\x00" + itoa(gen[q]))
+			latest[s.QueueID] = n
+			join(n)
+		}
+		if s.Message != "" {
+			join(id("<" + s.Message))
+		}
+		if s.Ref != "" {
+			if n, ok := latest[s.Ref]; ok {
+				join(n)
+			}
+		}
+		if node[i] < 0 && s.Session != "" {
+			join(id("s" + s.Session))
+		}
+	}
+	groups := map[int][]Step{}
+	var order []int
+	wanted := map[int]bool{}
+	for i := range steps {
+		g := -1
+		if node[i] >= 0 {
+			g = find(node[i])
+		}
+		if groups[g] == nil {
+			order = append(order, g)
+		}
+		groups[g] = append(groups[g], steps[i])
+		wanted[g] = wanted[g] || steps[i].match
+	}
+	var out [][]Step
+	for _, g := range order {
+		if wanted[g] {
+			out = append(out, groups[g])
+		}
+	}
+	if out == nil {
+		return [][]Step{steps}
+	}
+	return out
+}
+
+// addOnce appends a word that is not there yet.
+func addOnce(list []string, w string) []string {
+	if w == "" || slices.Contains(list, w) {
+		return list
+	}
+	return append(list, w)
+}
+
+func sameAddress(a, b string) bool { return strings.EqualFold(a, b) }

@@ -1,0 +1,276 @@
+package trace
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"sync"
+)
+
+// idBook holds every id that is followed, in the order of discovery, and which of them belong to one journey. It is
+// shared by the workers.
+//
+// Ids are of three strengths. A queue id in front of a line and a message-id make the line belong. The id another
+// server gave a message ("queued as X") is only looked for: servers elsewhere count as they like, so two messages that
+// went to the same X are not one, unless X is the queue id of a line in these logs. A session id makes only those lines
+// belong that name nothing stronger.
+type idBook struct {
+	mu      sync.Mutex
+	index   map[uint64]int32 // hash → number
+	hashes  []uint64
+	text    []byte // the ids, one behind the other
+	ends    []uint32
+	parent  []int32 // union-find
+	defined []bool  // a line has it in front
+	defs    []uint64
+	edges   [][2]int32 // a line of the first names the second
+	pending []lateLine
+}
+
+// lateLine is a line that names another queue's id which no line has in front so far.
+type lateLine struct {
+	src    int32
+	offset int64
+	ref    int32
+	ids    lineIDs
+}
+
+// lineIDs are the ids of one line.
+type lineIDs struct {
+	strong   [][]byte
+	refs     [][]byte
+	sessions [][]byte
+}
+
+func (l *lineIDs) clone() lineIDs {
+	dup := func(in [][]byte) (out [][]byte) {
+		for _, b := range in {
+			out = append(out, bytes.Clone(b))
+		}
+		return out
+	}
+	return lineIDs{dup(l.strong), dup(l.refs), dup(l.sessions)}
+}
+
+func newIDBook() *idBook { return &idBook{index: map[uint64]int32{}} }
+
+// asRef is the key under which a defined id is known to lines that name it.
+const asRef = 0x5bd1e995_9e3779b9
+
+// hash is a 64-bit hash of an id. Two of millions of ids have the same one with a chance of one in a million.
+func hash(b []byte) uint64 {
+	const m = 0x9E3779B97F4A7C15
+	h := uint64(len(b)) * m
+	for len(b) >= 8 {
+		h = mix(h ^ binary.LittleEndian.Uint64(b))
+		b = b[8:]
+	}
+	if len(b) >= 4 {
+		h = mix(h ^ uint64(binary.LittleEndian.Uint32(b)) ^ uint64(binary.LittleEndian.Uint32(b[len(b)-4:]))<<32)
+	} else if len(b) > 0 {
+		h = mix(h ^ uint64(b[0]) ^ uint64(b[len(b)/2])<<8 ^ uint64(b[len(b)-1])<<16)
+	}
+	if h == 0 {
+		h = 1
+	}
+	return h
+}
+
+func mix(h uint64) uint64 {
+	h *= 0xff51afd7ed558ccd
+	return h ^ h>>32
+}
+
+// take notes the ids of a line that belongs, and gives the number of its journey so far, -1 for a line without ids.
+func (k *idBook) take(l *lineIDs) int32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	first := int32(-1)
+	for _, id := range l.strong {
+		n := k.intern(id)
+		if !k.defined[n] {
+			k.defined[n] = true
+			k.defs = append(k.defs, k.hashes[n]^asRef)
+		}
+		if first < 0 {
+			first = n
+		} else {
+			k.union(first, n)
+		}
+	}
+	for _, id := range l.refs {
+		n := k.intern(id)
+		if first < 0 {
+			first = n
+		} else {
+			k.edges = append(k.edges, [2]int32{first, n})
+		}
+	}
+	for _, id := range l.sessions {
+		had := len(k.hashes)
+		n := k.intern(id)
+		if first < 0 {
+			first = n
+		} else if len(k.hashes) > had {
+			k.union(first, n)
+		}
+	}
+	return first
+}
+
+// later keeps a line until the id it names is known to be a queue id of these logs, or not.
+func (k *idBook) later(src int32, offset int64, ref []byte, l *lineIDs) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if n, ok := k.index[hash(ref)]; ok {
+		k.pending = append(k.pending, lateLine{src, offset, n, l.clone()})
+	}
+}
+
+// ripe gives the kept lines whose id has become known, and forgets them.
+func (k *idBook) ripe() (out []lateLine) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pending = slices.DeleteFunc(k.pending, func(p lateLine) bool {
+		if k.defined[p.ref] {
+			out = append(out, p)
+		}
+		return k.defined[p.ref]
+	})
+	return out
+}
+
+// join makes journeys one that name each other's queue ids.
+func (k *idBook) join() {
+	for _, e := range k.edges {
+		if k.defined[e[1]] {
+			k.union(e[0], e[1])
+		}
+	}
+	k.edges = nil
+}
+
+func (k *idBook) intern(id []byte) int32 {
+	h := hash(id)
+	if n, ok := k.index[h]; ok {
+		return n
+	}
+	n := int32(len(k.hashes))
+	k.index[h] = n
+	k.hashes = append(k.hashes, h)
+	k.text = append(k.text, id...)
+	k.ends = append(k.ends, uint32(len(k.text)))
+	k.parent = append(k.parent, n)
+	k.defined = append(k.defined, false)
+	return n
+}
+
+func (k *idBook) find(n int32) int32 {
+	for k.parent[n] != n {
+		k.parent[n] = k.parent[k.parent[n]]
+		n = k.parent[n]
+	}
+	return n
+}
+
+func (k *idBook) union(a, b int32) {
+	a, b = k.find(a), k.find(b)
+	if a < b {
+		k.parent[b] = a
+	} else {
+		k.parent[a] = b
+	}
+}
+
+func (k *idBook) len() int32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return int32(len(k.hashes))
+}
+
+// defsSince gives the keys of ids that became defined.
+func (k *idBook) defsSince(n int) []uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.defs[n:len(k.defs):len(k.defs)]
+}
+
+// since gives the hashes from number n on; the slice is only read.
+func (k *idBook) since(n int32) []uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.hashes[n:len(k.hashes):len(k.hashes)]
+}
+
+// id gives the text of an id.
+func (k *idBook) id(n int32) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	from := uint32(0)
+	if n > 0 {
+		from = k.ends[n-1]
+	}
+	return string(k.text[from:k.ends[n]])
+}
+
+// hashSet is a set of hashes for one worker.
+type hashSet struct {
+	slots []uint64
+	n     int
+	upTo  int32 // ids of the book it holds
+	defs  int   // defined ids of the book it holds
+}
+
+func (s *hashSet) has(h uint64) bool {
+	if s.n == 0 {
+		return false
+	}
+	mask := uint64(len(s.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		switch s.slots[i] {
+		case h:
+			return true
+		case 0:
+			return false
+		}
+	}
+}
+
+func (s *hashSet) add(h uint64) {
+	if s.n*3 >= len(s.slots) {
+		old := s.slots
+		s.slots, s.n = make([]uint64, max(1024, len(old)*2)), 0
+		for _, o := range old {
+			if o != 0 {
+				s.put(o)
+			}
+		}
+	}
+	s.put(h)
+}
+
+func (s *hashSet) put(h uint64) {
+	mask := uint64(len(s.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		switch s.slots[i] {
+		case h:
+			return
+		case 0:
+			s.slots[i] = h
+			s.n++
+			return
+		}
+	}
+}
+
+// catchUp takes in what the book learnt since.
+func (s *hashSet) catchUp(k *idBook) {
+	for _, h := range k.since(s.upTo) {
+		s.add(h)
+		s.upTo++
+	}
+	for _, h := range k.defsSince(s.defs) {
+		s.add(h)
+		s.defs++
+	}
+}

@@ -1,0 +1,97 @@
+package trace
+
+import "bytes"
+
+// probe tells without parsing whether a line can name an id of the set. It knows the places where Postfix and the
+// milters beside it write ids, and says yes to every line it does not know. It must never say no to a line of which a
+// dialect would give such an id; a test holds it against the parsers.
+func (s *hashSet) probe(line []byte) bool {
+	if len(line) < 24 {
+		return true
+	}
+	i := bytes.IndexByte(line[16:], ']')
+	if i < 0 {
+		return true
+	}
+	i += 17
+	if i+3 > len(line) || line[i] != ':' || line[i+1] != ' ' {
+		return true
+	}
+	msg := line[i+2:]
+	n := bytes.IndexByte(msg[:min(24, len(msg))], ':')
+	if n >= 5 && n+2 < len(msg) && msg[n+1] == ' ' && msg[0] != 'w' && string(msg[:n]) != "NOQUEUE" {
+		return s.has(hash(msg[:n])) || s.probeRest(msg[n+2:], line[:i])
+	}
+	return !noID(msg)
+}
+
+// probeRest looks at what stands behind a queue id that is not in the set.
+func (s *hashSet) probeRest(b, front []byte) bool {
+	switch b[0] {
+	case 'r':
+		return string(b) != "removed"
+	case 'm':
+		if mid, ok := bytes.CutPrefix(b, []byte("message-id=<")); ok && mid[len(mid)-1] == '>' {
+			return s.has(hash(mid[:len(mid)-1]))
+		}
+	case 'f':
+		return !bytes.HasSuffix(b, []byte(" (queue active)"))
+	case 'c':
+		if bytes.HasPrefix(b, []byte("client=")) {
+			return bytes.Contains(b, []byte(", orig_"))
+		}
+	case 't':
+		if bytes.HasPrefix(b, []byte("to=<")) {
+			return s.probeReply(b)
+		}
+	case 's', 'p':
+		if i := bytes.LastIndexByte(b, ' '); i > 14 && bytes.HasSuffix(b[:i], []byte(" notification:")) {
+			return s.has(hash(b[i+1:]))
+		}
+	}
+	return !fromMilter(front)
+}
+
+// probeReply looks at the end of a delivery line, where the next server's id stands.
+func (s *hashSet) probeReply(b []byte) bool {
+	n := len(b)
+	if b[n-1] != ')' {
+		return true
+	}
+	b = b[:n-1]
+	if bytes.HasSuffix(b, []byte(" Saved")) { // a session id: the queue id in front is stronger
+		return false
+	}
+	i := len(b)
+	for i > 0 && wordByte(b[i-1]) {
+		i--
+	}
+	if i > 4 && string(b[i-4:i]) == " as " {
+		if s.has(hash(b[i:])) {
+			return true
+		}
+		return bytes.Count(b, []byte("queued as ")) != 1
+	}
+	tail := b[max(0, len(b)-300):]
+	if bytes.HasSuffix(b, []byte(" command")) { // "(in reply to RCPT TO command)": a failure
+		return false
+	}
+	return bytes.Contains(tail, []byte("ueued")) || bytes.Contains(tail, []byte(" id=")) || bytes.Contains(tail, []byte("accepted")) || bytes.Contains(tail, []byte("forwarded as"))
+}
+
+// fromMilter tells lines of milters that name nothing but the queue id in front.
+func fromMilter(front []byte) bool {
+	i := bytes.LastIndexByte(front, '[')
+	return i > 9 && string(front[i-9:i]) == " opendkim"
+}
+
+// noID tells the frequent lines that name no id at all.
+func noID(b []byte) bool {
+	for _, w := range [...]string{"connect from ", "disconnect from ", "NOQUEUE: reject: ", "Anonymous TLS ", "Untrusted TLS ", "Trusted TLS ", "Verified TLS ", "warning: ", "lost connection after ",
+		"statistics: ", "setting up TLS ", "connect to ", "SSL_accept error "} {
+		if b[0] == w[0] && len(b) > len(w) && string(b[:len(w)]) == w {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,126 @@
+package trace
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+)
+
+// How far around a line the rest of its SMTP session is looked for, in bytes.
+const (
+	lookBack  = 2 << 20
+	lookAhead = 512 << 10
+)
+
+// Session adds to a journey the lines of the SMTP session in which a message was handed in: they carry no queue id, only
+// the process id of the server. It is looked for near the line that names the queue id.
+func (f *Found) Session(j *Journey) {
+	c := f.cutter()
+	var extra []Step
+	for i := range j.Steps {
+		s := &j.Steps[i]
+		if s.PID == 0 || s.ClientIP == "" || s.kind != event.Received && s.kind != event.Reject {
+			continue
+		}
+		extra = append(extra, c.session(s)...)
+	}
+	have := map[[2]int64]bool{}
+	for i := range j.Steps {
+		have[[2]int64{int64(j.Steps[i].src), j.Steps[i].Offset}] = true
+	}
+	steps := j.Steps
+	for _, s := range extra {
+		key := [2]int64{int64(s.src), s.Offset}
+		if !have[key] {
+			have[key] = true
+			steps = append(steps, s)
+		}
+	}
+	if len(steps) == len(j.Steps) {
+		return
+	}
+	sortSteps(steps)
+	*j = *build(steps)
+}
+
+// session gives the steps of the session around one line.
+func (c *cutter) session(s *Step) []Step {
+	src := c.f.sources[s.src]
+	from := max(0, s.Offset-lookBack)
+	buf := make([]byte, s.Offset-from)
+	n, _ := src.text.ReadAt(buf, from)
+	buf = buf[:n]
+	mark := []byte(s.Program + "[" + strconv.Itoa(int(s.PID)) + "]: ")
+	var out []Step
+	for end := len(buf); ; {
+		i := bytes.LastIndex(buf[:end], mark)
+		if i < 0 {
+			return nil // the beginning is not near: half a session says little
+		}
+		line, off := lineAround(buf, i)
+		st, ok := c.one(s, line, from+int64(off))
+		if ok && st.kind == event.Disconnect {
+			return nil
+		}
+		if ok && sessionKind(st.kind) {
+			out = append(out, st)
+			if st.kind == event.Connect {
+				break
+			}
+		}
+		end = off
+	}
+	ahead := make([]byte, lookAhead)
+	n, _ = src.text.ReadAt(ahead, s.Offset)
+	ahead = ahead[:n]
+	for at := 0; ; {
+		i := bytes.Index(ahead[at:], mark)
+		if i < 0 {
+			return out
+		}
+		line, off := lineAround(ahead, at+i)
+		if st, ok := c.one(s, line, s.Offset+int64(off)); ok && sessionKind(st.kind) {
+			if st.kind == event.Connect {
+				return out
+			}
+			out = append(out, st)
+			if st.kind == event.Disconnect {
+				return out
+			}
+		}
+		if at += i + len(mark); at >= len(ahead) {
+			return out
+		}
+	}
+}
+
+func sessionKind(k event.Kind) bool {
+	switch k {
+	case event.Connect, event.TLS, event.TLSFailed, event.Auth, event.AuthFailed, event.Lost, event.Disconnect, event.Screen:
+		return true
+	}
+	return false
+}
+
+func lineAround(b []byte, i int) (line []byte, off int) {
+	off = bytes.LastIndexByte(b[:i], '\n') + 1
+	end := bytes.IndexByte(b[i:], '\n')
+	if end < 0 {
+		return b[off:], off
+	}
+	return b[off : i+end], off
+}
+
+// one parses a line of the same host.
+func (c *cutter) one(like *Step, line []byte, off int64) (st Step, ok bool) {
+	if c.f.Redact != nil {
+		line = c.f.Redact.Line(line)
+	}
+	c.reader(like.src).Line(line, like.src, off, event.SinkFunc(func(e *event.Event) {
+		if e.PID == like.PID && string(e.Host) == like.Host && (e.ClientIP == nil || string(e.ClientIP) == like.ClientIP) {
+			st, ok = newStep(e, c.f.sources[like.src].in.Name, false), true
+		}
+	}))
+	return st, ok
+}

@@ -1,0 +1,20 @@
+// Package trace joins log events into journeys: all that happened to one message, from the first connection to the
+// mailbox or the bounce, over several queues, filters, hosts and files.
+//
+// Promise: closure is complete. Every id a line of a journey names (queue id, message-id, session id, the id of the
+// next queue, of a bounce) is followed in both directions, over all inputs, whatever their order, until nothing new is
+// found. There is no index and no state: plain files are read in blocks at any place by all cores, packed ones are
+// unpacked once. Memory grows with what is found, not with what is read. The package joins and does not judge: whose
+// job a failure is, is said by check/logs.
+package trace
+
+import (
+	"context"
+	"iter"
+)
+
+// Store is what trace needs of a room that remembers journeys: those that match the query, the oldest first. It is
+// declared here by its caller; a direct scan of files (Scan) answers the same question without one.
+type Store interface {
+	Journeys(ctx context.Context, q Query) iter.Seq2[*Journey, error]
+}
