@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
@@ -39,13 +38,6 @@ func (a *app) openLogs(names []string) []*logs.Input {
 		}
 	}
 	return out
-}
-
-func (a *app) openLog(name string) (*logs.Input, error) {
-	if name == "-" {
-		return logs.FromReader("standard input", a.in, time.Now())
-	}
-	return logs.Open(name)
 }
 
 // piped tells whether something stands on standard input.

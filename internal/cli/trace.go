@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -43,8 +42,8 @@ Exit status: 0 if something was found, 1 if nothing was, 2 if an input could not
 		RunE: func(cmd *cobra.Command, args []string) error { return a.trace(cmd, args, f) },
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.since, "since", "", a.say("begin at this time: 2026-11-22, 2026-11-22 14:30, or 2h, 3d ago"))
-	fl.StringVar(&f.until, "until", "", a.say("end before this time"))
+	fl.StringVar(&f.since, "since", "", a.say("from this time on: 2026-11-22, \"2026-11-22 14:00\", RFC 3339, or so long ago (90m, 24h, 7d)"))
+	fl.StringVar(&f.until, "until", "", a.say("until this time"))
 	fl.StringVar(&f.status, "status", "", a.say("only messages with a recipient of this fate: sent, deferred, bounced, expired, discarded, rejected"))
 	fl.StringVar(&f.direction, "direction", "", a.say("only messages that come in or go out: in, out"))
 	fl.BoolVar(&f.raw, "raw", false, a.say("print the very log lines in order of time, like a perfect grep"))
@@ -62,7 +61,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	if err != nil {
 		return usage(finding.S("{{.What}} is too short or matches everything", finding.Args{"What": args[0]}), finding.S("give a message-id, a queue id, an address, an IP, a host or part of a subject", nil))
 	}
-	if err := f.fill(&q, time.Now()); err != nil {
+	if err := f.fill(a, &q, time.Now()); err != nil {
 		return err
 	}
 	env, err := a.env()
@@ -107,13 +106,13 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 }
 
 // fill puts the flags into the query.
-func (f *traceFlags) fill(q *trace.Query, now time.Time) error {
-	var ok bool
-	if q.Since, ok = parseWhen(f.since, now); !ok {
-		return badTime("--since", f.since)
+func (f *traceFlags) fill(a *app, q *trace.Query, now time.Time) error {
+	var err error
+	if q.Since, err = a.when(f.since, now); err != nil {
+		return err
 	}
-	if q.Until, ok = parseWhen(f.until, now); !ok {
-		return badTime("--until", f.until)
+	if q.Until, err = a.when(f.until, now); err != nil {
+		return err
 	}
 	switch f.direction {
 	case "", "in", "out":
@@ -124,34 +123,12 @@ func (f *traceFlags) fill(q *trace.Query, now time.Time) error {
 	if f.status == "rejected" {
 		q.Rejected = true
 	} else if f.status != "" {
+		var ok bool
 		if q.Status, ok = event.ParseStatus(f.status); !ok {
 			return usage(finding.S("unknown word {{.Word}} in --status", finding.Args{"Word": f.status}), finding.S("one of sent, deferred, bounced, expired, discarded, rejected", nil))
 		}
 	}
 	return nil
-}
-
-func badTime(flag, text string) error {
-	return usage(finding.S("{{.Flag}} wants a time, not {{.Text}}", finding.Args{"Flag": flag, "Text": text}), finding.S("like 2026-11-22, 2026-11-22 14:30, 2026-11-22T14:30:00+08:00, or 2h and 3d for ago", nil))
-}
-
-// parseWhen reads a time as people give it; "" is no time.
-func parseWhen(s string, now time.Time) (time.Time, bool) {
-	if s == "" {
-		return time.Time{}, true
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, true
-		}
-	}
-	var n float64
-	var unit string
-	if _, err := fmt.Sscanf(s, "%g%s", &n, &unit); err != nil || n < 0 {
-		return time.Time{}, false
-	}
-	span, ok := map[string]time.Duration{"s": time.Second, "m": time.Minute, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[unit]
-	return now.Add(-time.Duration(n * float64(span))), ok
 }
 
 // showJourneys prints what was found, the first at once, and tells how many there were.
