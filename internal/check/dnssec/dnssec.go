@@ -113,6 +113,8 @@ func indeterminate(f *Facts, s finding.Subject) finding.Finding {
 		switch p.Break.Kind {
 		case dns.Stripped:
 			return ruleUnsigned.Untested(s, finding.S("the resolver in use hands on no signatures: try another with --resolver", nil))
+		case dns.AnchorMismatch:
+			return ruleUnsigned.Untested(s, finding.S("the keys of {{.Zone}} that the resolver gives do not fit the trust anchor: a private root (see --trust-anchor), a resolver that rewrites, or a wrong clock here", args{"Zone": shown(p.Break.Zone)}))
 		case dns.NoAnchor:
 			return ruleUnsigned.Untested(s, finding.S("no trust anchor is above {{.Domain}}: name one with --trust-anchor", args{"Domain": f.Domain}))
 		}
@@ -164,7 +166,7 @@ func broken(f *Facts, p *dns.Proof) finding.Finding {
 var rules = map[dns.BreakKind]*finding.Rule{
 	dns.KeysUnsigned: ruleKeysUnsigned, dns.SigMissing: ruleMissing, dns.SigExpired: ruleExpired, dns.SigEarly: ruleEarly, dns.SigWrong: ruleWrong,
 	dns.SigUnknownKey: ruleOtherKey, dns.DenialMissing: ruleDenial, dns.DenialWrong: ruleDenial, dns.AlgorithmTooNew: ruleOtherKey,
-	dns.NotReached: ruleMissing, dns.Stripped: ruleMissing, dns.NoAnchor: ruleMissing,
+	dns.NotReached: ruleMissing, dns.Stripped: ruleMissing, dns.NoAnchor: ruleMissing, dns.AnchorMismatch: ruleMissing,
 }
 
 // oldDS is the repair that makes the domain work at once: the DS that fits nothing goes away.

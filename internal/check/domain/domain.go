@@ -21,6 +21,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
+	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/check/tlsrpt"
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -29,7 +30,7 @@ import (
 
 // topics are what is looked at for a domain by DNS and HTTP, beside the MX records, which lead to the servers, and what
 // Facts.own adds.
-var topics = slices.Concat([]check.Check[string]{dmarc.Check}, tlsrpt.Checks, caa.Checks, bimi.Checks)
+var topics = slices.Concat([]check.Check[string]{spf.Check, dmarc.Check}, tlsrpt.Checks, caa.Checks, bimi.Checks)
 
 // serverTopics are what is looked at for its mail servers as soon as they are known.
 var serverTopics = slices.Concat([]check.Check[check.Servers]{ptr.Check}, mtasts.Checks, dane.Checks)
@@ -78,9 +79,14 @@ func Survey(ctx context.Context, env *check.Env, domain string, opt Options) *fi
 	var byTopic, byServer, ofMX []finding.Finding
 	var wg sync.WaitGroup
 	wg.Go(func() { byTopic = check.Run(ctx, env, domain, s, slices.Concat(f.own(), topics), opt.Progress) })
-	wg.Go(func() { f.SPF, f.DMARC = policies(ctx, env, domain) })
-	f.MX, _ = mx.Look(ctx, env, domain)
-	ofMX = mx.Judge(f.MX)
+	wg.Go(func() { prefetch(ctx, env, domain) })
+	wg.Go(func() {
+		f.SPF, f.DMARC = policies(ctx, env, domain)
+		prefetchReports(ctx, env, domain, f.DMARC)
+	})
+	var views []mx.View
+	wg.Go(func() { views = mx.Views(ctx, env, domain) })
+	f.MX = mx.LookHosts(ctx, env, domain)
 	f.Takes, f.Sends = f.MX.TakesMail(), !f.MX.Silent
 	servers := f.MX.Servers()
 	f.Servers = servers.Hosts
@@ -88,6 +94,8 @@ func Survey(ctx context.Context, env *check.Env, domain string, opt Options) *fi
 		byServer = check.Run(ctx, env, *servers, s, serverChecks(env), opt.Progress)
 	}
 	wg.Wait()
+	f.MX.Views = views
+	ofMX = mx.Judge(f.MX)
 	all := slices.Concat(ofMX, byTopic, byServer)
 	if f.MX.Known() && !f.MX.NXDomain {
 		all = f.judgeNoMail(all, s)

@@ -49,16 +49,27 @@ type Facts struct {
 
 // Look asks for the MX records and all that hangs on them.
 func Look(ctx context.Context, env *check.Env, domain string) (*Facts, error) {
+	var v []View
+	var wg sync.WaitGroup
+	wg.Go(func() { v = Views(ctx, env, domain) })
+	f := LookHosts(ctx, env, domain)
+	wg.Wait()
+	f.Views = v
+	return f, nil
+}
+
+// LookHosts asks for the MX records and their hosts only: what is needed to begin with the servers themselves, three
+// round trips before the name servers have spoken.
+func LookHosts(ctx context.Context, env *check.Env, domain string) *Facts {
 	f := &Facts{Domain: domain}
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Own, _, f.ownErr = addresses(ctx, env, domain) })
 	wg.Go(func() { f.Silent = sendsNothing(ctx, env, domain) })
-	wg.Go(func() { f.Views = views(ctx, env, domain) })
 	a, err := env.DNS.Resolve(ctx, domain, mail.TypeMX)
 	if err != nil {
 		wg.Wait()
 		f.err = err
-		return f, nil
+		return f
 	}
 	f.NXDomain, f.Secure = a.NXDomain, a.Secure
 	for _, r := range a.Records[:min(len(a.Records), maxHosts)] {
@@ -74,7 +85,7 @@ func Look(ctx context.Context, env *check.Env, domain string) (*Facts, error) {
 		wg.Go(func() { f.MX[i].look(ctx, env) })
 	}
 	wg.Wait()
-	return f, nil
+	return f
 }
 
 // maxHosts bounds the MX records that are followed.
@@ -141,8 +152,8 @@ func sendsNothing(ctx context.Context, env *check.Env, domain string) bool {
 	return false
 }
 
-// views asks each name server itself.
-func views(ctx context.Context, env *check.Env, domain string) []View {
+// Views asks each name server itself.
+func Views(ctx context.Context, env *check.Env, domain string) []View {
 	d, err := env.DNS.Delegation(ctx, domain)
 	if err != nil {
 		return nil

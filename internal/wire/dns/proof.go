@@ -36,6 +36,7 @@ const (
 	AlgorithmTooNew BreakKind = "unknown-algorithm"   // signed only by algorithms we cannot check
 	NotReached      BreakKind = "not-reached"         // the question failed
 	Stripped        BreakKind = "signatures-stripped" // the resolver in use hands on no signatures at all
+	AnchorMismatch  BreakKind = "anchor-mismatch"     // the anchored zone's keys, as this resolver gives them, do not fit the anchor
 	NoAnchor        BreakKind = "no-anchor"           // no trust anchor at or above the name
 )
 

@@ -296,8 +296,13 @@ func (c *Client) anchorTrust(ctx context.Context, a *anchor) *trust {
 		ds = append(ds, k.ToDS(miekg.SHA256))
 	}
 	c.keysOf(ctx, t, ds)
-	if t.State == Bogus && t.brk.Kind == SigMissing {
-		t.State, t.brk.Kind = Indeterminate, Stripped // far likelier than an unsigned root
+	if t.State == Bogus {
+		// A fault of the anchored zone itself is far less likely than a resolver that strips, a private root or a wrong
+		// clock: it says something of us, not of the name that was asked.
+		t.brk.Text = string(t.brk.Kind)
+		if t.State, t.brk.Kind = Indeterminate, AnchorMismatch; t.brk.Text == string(SigMissing) {
+			t.brk.Kind = Stripped
+		}
 	}
 	return t
 }

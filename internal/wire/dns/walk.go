@@ -89,7 +89,9 @@ func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, erro
 		return c.aroundResolver(ctx, d, name, err)
 	}
 	d.Zone = zones[0].Name
-	d.ChildNS = c.addresses(ctx, hostsOf(zones[0].Records), nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { d.ChildNS = c.addresses(ctx, hostsOf(zones[0].Records), nil) })
 	if len(zones) < 2 {
 		d.Fault = "the resolver knows no zone above " + shown(d.Zone)
 		return d, nil
