@@ -83,7 +83,11 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 	}
 	hay := normalize(text)
 	status := t.enhanced.lookup(r.Enhanced)
-	if m, ok := t.best(hay, &r, ctx, status); ok {
+	m, ok := t.best(hay, &r, ctx, status)
+	if ok && m.row.Weight < 0 && status != nil && status.Firm && !status.Broad && m.row.Enhanced == "" || ok && m.row.Weight < -1 && status != nil && status.Cause != "" && !status.Broad {
+		ok = false // vague words do not beat a telling status
+	}
+	if ok {
 		t.fromRow(&r, m, status, ctx)
 	} else if status != nil && status.Cause != "" {
 		r.Basis, r.Cause, r.Certainty, r.Source = "enhanced", status.Cause, status.certainty(), status.Source
@@ -91,8 +95,38 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 	} else {
 		t.fromCode(&r, ctx)
 	}
+	t.stage(&r, ctx)
 	t.complete(&r)
 	return r
+}
+
+// stage corrects what the words alone would say by the command that was refused: at MAIL the sender is judged, and an
+// address that was good enough at RCPT is not unknown at DATA.
+func (t *replyTable) stage(r *Reading, ctx ReplyContext) {
+	move := func(cause string) {
+		r.Cause, r.Meaning, r.User, r.Admin = cause, Text{}, Text{}, Text{}
+		if r.Certainty == Certain {
+			r.Certainty = Likely
+		}
+	}
+	switch strings.ToUpper(ctx.Command) {
+	case "MAIL":
+		switch {
+		case r.Cause == "domain-unknown", r.Enhanced == "5.1.8" && r.Cause == "user-unknown":
+			move("sender-domain-bad")
+		case r.Cause == "user-unknown", r.Cause == "policy" && r.Certainty == Guess:
+			move("sender-rejected")
+		}
+	case "DATA", "BDAT":
+		if r.Cause == "user-unknown" && (len(r.Enhanced) < 4 || r.Enhanced[1:4] != ".1.") {
+			move("recipient-rejected")
+		}
+	case "CONN", "EHLO", "HELO":
+		if r.Cause == "policy" && r.Certainty != Certain || r.Cause == "system-error" && strings.HasPrefix(r.Code, "5") || r.Cause == "system-error" && r.Code == "421" && (r.Enhanced == "" || vague(r.Enhanced)) {
+			move("ip-blocked")
+			r.Certainty = Guess
+		}
+	}
 }
 
 // vague tells a status that says nothing: x.0.0.
@@ -101,8 +135,10 @@ func vague(status string) bool { return strings.HasSuffix(status, ".0.0") }
 func (t *replyTable) fromRow(r *Reading, m match, status *Enhanced, ctx ReplyContext) {
 	row := m.row
 	r.Basis, r.Matched, r.Cause, r.Certainty = "text", m.pattern, row.Cause, row.Certainty
-	r.Provider, r.Source = row.provider, row.Source
-	r.Meaning, r.User, r.Admin = row.Meaning, row.User, row.Admin
+	if m.spoken {
+		r.Provider, r.Source = row.provider, row.Source
+		r.Meaning, r.User, r.Admin = row.Meaning, row.User, row.Admin
+	}
 	r.TryAgain = row.Again
 	if r.Certainty == "" {
 		r.Certainty = Certain
@@ -190,4 +226,76 @@ func (t *replyTable) fromCode(r *Reading, ctx ReplyContext) {
 			return
 		}
 	}
+}
+
+// ReadCause is a reading whose cause is known from elsewhere; the codes of base are kept.
+func (b *Base) ReadCause(c *Cause, base Reading) Reading {
+	t, err := b.replies()
+	if err != nil {
+		return base
+	}
+	r := Reading{Cause: c.ID, Code: base.Code, Enhanced: base.Enhanced, Certainty: Likely, Basis: "text"}
+	t.complete(&r)
+	return r
+}
+
+// ReplyIn cuts the words of a server out of a longer text: from the reply code on, or from the enhanced status where
+// there is no code, to the first stop word. "" where the text holds neither.
+func ReplyIn(text string, stop []string) string {
+	if len(text) > maxReplyText {
+		text = text[:maxReplyText]
+	}
+	i := codeAt(text)
+	if i < 0 {
+		if i = enhancedAt(text); i < 0 {
+			return ""
+		}
+	}
+	s := text[i:]
+	if k := innerReply(s); k > 0 {
+		s = s[k:]
+	}
+	low := strings.ToLower(s)
+	if len(low) == len(s) {
+		end := len(s)
+		for _, w := range stop {
+			if k := strings.Index(low, w); k > 3 && k < end {
+				end = k
+			}
+		}
+		s = s[:end]
+	}
+	return strings.TrimSpace(s)
+}
+
+// innerReply finds the reply of another server that the first one quotes in angle brackets: "554 4.4.7 expired.<421 …>".
+func innerReply(s string) int {
+	for at := 0; ; {
+		i := strings.IndexByte(s[at:], '<')
+		if i < 0 || at+i+6 > len(s) {
+			return -1
+		}
+		at += i + 1
+		if c := s[at]; (c == '4' || c == '5') && isDigit(s[at+1]) && isDigit(s[at+2]) && s[at+3] == ' ' && strings.IndexByte(s[at:], '>') > 0 {
+			return at
+		}
+	}
+}
+
+// BeforeStop is the text up to the first stop word; the whole text where that leaves nothing.
+func BeforeStop(text string, stop []string) string {
+	low := strings.ToLower(text)
+	if len(low) != len(text) {
+		return text
+	}
+	end := len(text)
+	for _, w := range stop {
+		if k := strings.Index(low, w); k > 3 && k < end {
+			end = k
+		}
+	}
+	if s := strings.TrimSpace(text[:end]); len(s) > 8 {
+		return s
+	}
+	return text
 }

@@ -14,6 +14,15 @@ func Codes(text string) (code, enhanced string) {
 }
 
 func findCode(text string) string {
+	if i := codeAt(text); i >= 0 {
+		return text[i : i+3]
+	}
+	return ""
+}
+
+// codeAt is where the reply code of a failure stands, else that of any reply, or -1.
+func codeAt(text string) int {
+	first := -1
 	for i := 0; i+3 <= len(text); i++ {
 		if c := text[i]; c != '4' && c != '5' && c != '2' && c != '3' {
 			continue
@@ -22,10 +31,15 @@ func findCode(text string) string {
 			continue
 		}
 		if ends(text, i+3) {
-			return text[i : i+3]
+			if text[i] >= '4' {
+				return i
+			}
+			if first < 0 {
+				first = i
+			}
 		}
 	}
-	return ""
+	return first
 }
 
 // introducers are the words after which a number is a reply code.
@@ -73,7 +87,15 @@ func ends(text string, i int) bool {
 }
 
 func findEnhanced(text string) string {
-	weak := ""
+	if i := enhancedAt(text); i >= 0 {
+		return text[i : i+enhancedLen(text[i:])]
+	}
+	return ""
+}
+
+// enhancedAt is where the first telling enhanced status stands, else the first one, or -1.
+func enhancedAt(text string) int {
+	weak := -1
 	for i := 0; i+5 <= len(text); i++ {
 		if c := text[i]; c != '4' && c != '5' && c != '2' {
 			continue
@@ -85,12 +107,11 @@ func findEnhanced(text string) string {
 		if n == 0 {
 			continue
 		}
-		s := text[i : i+n]
-		if !vague(s) {
-			return s
+		if !vague(text[i : i+n]) {
+			return i
 		}
-		if weak == "" {
-			weak = s
+		if weak < 0 {
+			weak = i
 		}
 	}
 	return weak

@@ -205,6 +205,7 @@ type match struct {
 	row     *replyRow
 	pattern string
 	score   int
+	spoken  bool // the row's provider speaks, or the row is everybody's
 }
 
 // best finds the most telling phrase in the normalised text.
@@ -241,14 +242,21 @@ func (q *query) try(p *pattern) {
 	if p.row == nil || !q.allowed(p.row) || !p.in(q.hay, q.start) {
 		return
 	}
-	score := p.row.Weight*1000 + min(p.size, 99)
+	weight, spoken := p.row.Weight, true
+	score := min(p.size, 99)
 	if p.row.provider != "" {
-		if q.speaks(p.row.file) {
+		spoken = q.speaks(p.row.file)
+		switch {
+		case spoken:
 			score += 500
-		} else if p.row.Only {
+		case p.row.Only:
 			return
+		default: // another server may use the words by chance
+			weight = min(weight, 0)
+			score -= 30
 		}
 	}
+	score += weight * 1000
 	if p.row.Enhanced != "" {
 		score += 300
 	}
@@ -259,7 +267,7 @@ func (q *query) try(p *pattern) {
 		score += 40
 	}
 	if q.best.row == nil || score > q.best.score {
-		q.best = match{p.row, p.text, score}
+		q.best = match{p.row, p.text, score, spoken}
 	}
 }
 

@@ -1,0 +1,308 @@
+package bounce
+
+import (
+	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/mail/dsn"
+)
+
+// judge reads one recipient: first the server's words, then the report's.
+func (r *Reader) judge(rep *dsn.Report, rc *dsn.Recipient) Recipient {
+	out := Recipient{Recipient: rc.Address, Alias: rc.Original, Action: rc.Action, Status: rc.Status, ReportingHost: rep.ReportingMTA, RemoteHost: rc.RemoteMTA, Named: rc.Named}
+	if strings.EqualFold(out.Alias, out.Recipient) {
+		out.Alias = ""
+	}
+	switch rep.Kind {
+	case dsn.AutoReply, dsn.Complaint:
+		return r.settled(out, rc, string(rep.Kind))
+	case dsn.Success:
+		return r.settled(out, rc, "delivered")
+	}
+	if rc.Action == "delivered" || rc.Action == "relayed" || rc.Action == "expanded" {
+		return r.settled(out, rc, "delivered")
+	}
+	said, prose := r.words4(rc)
+	out.Command = r.command(said + "\n" + prose + "\n" + rc.Transcript)
+	if out.RemoteHost == "" {
+		out.RemoteHost = hostSaid(rc.Text + "\n" + rc.Diagnostic)
+	}
+	ctx := knowledge.ReplyContext{Host: out.RemoteHost, Command: out.Command, Enhanced: rc.Status}
+	read := r.know.ReadReply(said, ctx)
+	ctx.Prose, ctx.Code, ctx.Enhanced = true, read.Code, read.Enhanced
+	var words knowledge.Reading
+	if prose != "" {
+		words = r.know.ReadReply(prose, ctx)
+	}
+	read, out.Disagree = r.weigh(read, words, rc)
+	read = r.lastResort(read, rep, rc)
+	read = r.doubt(read, rc)
+	out.fill(read)
+	out.Code, out.Status = read.Code, bestStatus(rc.Status, said, prose, read.Code)
+	out.Diagnostic = firstOf(said, rc.Diagnostic, prose)
+	out.Evidence = evidence(rc, out.Diagnostic)
+	out.finish(rep, rc)
+	return out
+}
+
+// settled is a recipient whose fate needs no reading.
+func (r *Reader) settled(out Recipient, rc *dsn.Recipient, cause string) Recipient {
+	c, err := r.know.Cause(cause)
+	if err != nil {
+		return out
+	}
+	out.Cause, out.CauseName, out.Coarse, out.Owner, out.owner = c.ID, c.Name, c.Coarse, c.Job, c.Owner()
+	out.Meaning, out.Advice, out.Certainty = c.Meaning, Advice{c.User, c.Admin}, knowledge.Certain
+	out.Diagnostic = firstOf(rc.Diagnostic, rc.Text)
+	out.Code, out.Status = knowledge.Codes(rc.Diagnostic)
+	if rc.Status != "" {
+		out.Status = rc.Status
+	}
+	out.Evidence = evidence(rc, out.Diagnostic)
+	return out
+}
+
+// words4 parts the words of the refusing server from those of the report.
+func (r *Reader) words4(rc *dsn.Recipient) (said, prose string) {
+	prose = rc.Text
+	for i, s := range []string{rc.Diagnostic, rc.Text, rc.Transcript} {
+		cand := knowledge.ReplyIn(s, r.words.Stop)
+		if code, _ := knowledge.Codes(cand); i > 0 && code == "" {
+			continue // a status in the prose is no server's reply
+		}
+		if cand != "" && (said == "" || thin(said) && !thin(cand)) {
+			said = cand
+		}
+	}
+	if rc.Diagnostic != "" && (said == "" || thin(said)) {
+		if knowledge.ReplyIn(rc.Diagnostic, r.words.Stop) == "" && !thin(rc.Diagnostic) && said == "" {
+			said = rc.Diagnostic
+		} else if !strings.Contains(said, rc.Diagnostic) && !thin(rc.Diagnostic) {
+			prose = rc.Diagnostic + "\n" + prose
+		}
+	}
+	if said == "" {
+		prose = knowledge.BeforeStop(prose, r.words.Stop)
+	}
+	if said != "" {
+		prose = strings.Replace(prose, said, " ", 1)
+	}
+	return strings.TrimSpace(said), strings.TrimSpace(prose)
+}
+
+// thin tells a reply that holds codes and no words.
+func thin(s string) bool {
+	letters := 0
+	for i := range len(s) {
+		if c := s[i] | 0x20; c >= 'a' && c <= 'z' || s[i] >= 0x80 {
+			letters++
+		}
+	}
+	return letters < 4
+}
+
+// weigh lets the server's words rule, and tells when the prose names another cause.
+func (r *Reader) weigh(read, words knowledge.Reading, rc *dsn.Recipient) (knowledge.Reading, string) {
+	if rc.Hint != "" && !strong(read) {
+		if c, err := r.know.Cause(rc.Hint); err == nil {
+			h := r.know.ReadCause(c, read)
+			return h, ""
+		}
+	}
+	switch {
+	case words.Basis != "text":
+		return read, ""
+	case read.Basis == "text" && (strong(read) || words.Certainty == knowledge.Guess):
+		if words.Coarse != read.Coarse && words.Certainty != knowledge.Guess {
+			return read, words.Cause
+		}
+		return read, ""
+	case read.Basis == "enhanced" && read.Certainty == knowledge.Likely:
+		if words.Coarse != read.Coarse && words.Certainty != knowledge.Guess {
+			return read, words.Cause
+		}
+		return read, ""
+	}
+	if read.Basis == "text" && words.Certainty != knowledge.Certain && words.Certainty != knowledge.Likely {
+		return read, ""
+	}
+	words.Code, words.Enhanced = read.Code, read.Enhanced
+	return words, ""
+}
+
+// doubt lowers the certainty of "no such user" where nothing but those words tells it: neither the status nor the
+// command says that the address itself was refused, and filters like to use the same words.
+func (r *Reader) doubt(read knowledge.Reading, rc *dsn.Recipient) knowledge.Reading {
+	if read.Cause != "user-unknown" || len(read.Enhanced) > 3 && read.Enhanced[1:4] == ".1." {
+		return read
+	}
+	if r.command(rc.Text+"\n"+rc.Diagnostic+"\n"+rc.Transcript) == "RCPT" {
+		return read
+	}
+	if strings.HasSuffix(read.Enhanced, ".2.0") || strings.HasSuffix(read.Enhanced, ".2.1") || strings.HasSuffix(read.Enhanced, ".7.1") {
+		if c, err := r.know.Cause("recipient-rejected"); err == nil {
+			return r.know.ReadCause(c, read)
+		}
+	}
+	if read.Certainty == knowledge.Certain {
+		read.Certainty = knowledge.Likely
+	}
+	return read
+}
+
+func strong(r knowledge.Reading) bool {
+	return r.Basis == "text" && r.Certainty != knowledge.Guess || r.Basis == "enhanced" && r.Certainty == knowledge.Likely
+}
+
+// lastResort reads the action and the subject of the report where no words tell.
+func (r *Reader) lastResort(read knowledge.Reading, rep *dsn.Report, rc *dsn.Recipient) knowledge.Reading {
+	if read.Known() && (read.Basis == "text" || read.Certainty == knowledge.Likely) {
+		return read
+	}
+	if rep.Kind == dsn.Delay {
+		if c, err := r.know.Cause("delayed"); err == nil {
+			return r.know.ReadCause(c, read)
+		}
+	}
+	if read.Basis == "enhanced" || read.Basis == "command" {
+		return read
+	}
+	if s := r.know.ReadReply(rep.Subject, knowledge.ReplyContext{Prose: true, Code: read.Code, Enhanced: read.Enhanced}); s.Basis == "text" && s.Certainty == knowledge.Likely {
+		return s
+	}
+	return read
+}
+
+func (o *Recipient) fill(read knowledge.Reading) {
+	o.Cause, o.CauseName, o.Coarse, o.Permanent, o.Certainty = read.Cause, read.CauseName, read.Coarse, read.Permanent, read.Certainty
+	o.Owner, o.owner, o.Meaning, o.Advice = read.Job, read.Owner, read.Meaning, Advice{read.User, read.Admin}
+	o.Provider, o.Source = read.Provider, read.Source
+	o.Bounce = "soft"
+	if read.Hard {
+		o.Bounce = "hard"
+	}
+	o.next = nextCommand(read.Next, o)
+}
+
+// finish lets the report's action overrule what only the codes said.
+func (o *Recipient) finish(rep *dsn.Report, rc *dsn.Recipient) {
+	if rep.Kind == dsn.Delay || rc.Action == "delayed" {
+		o.Permanent, o.Bounce = false, "soft"
+	}
+	if o.next != nil {
+		o.Next = "mailwhy " + strings.Join(o.next, " ")
+	}
+}
+
+func nextCommand(what string, o *Recipient) finding.Command {
+	_, domain, ok := strings.Cut(o.Recipient, "@")
+	switch {
+	case what == "deliver" && ok:
+		return finding.Cmd("deliver", o.Recipient)
+	case what == "check" && ok && o.Owner != "sender-admin":
+		return finding.Cmd("check", domain)
+	}
+	return nil
+}
+
+// bestStatus chooses the status: the field, unless it says nothing or contradicts the class of the code and the words
+// hold a better one. Nothing is invented.
+func bestStatus(field, said, prose, code string) string {
+	_, inSaid := knowledge.Codes(said)
+	if codeSaid, _ := knowledge.Codes(said); codeSaid != "" && inSaid != "" && !strings.HasSuffix(inSaid, ".0.0") {
+		return inSaid // the server's own words rule
+	}
+	if field == "" || strings.HasSuffix(field, ".0.0") || code != "" && inSaid != "" && field[0] != code[0] && inSaid[0] == code[0] {
+		if inSaid != "" && (field == "" || !strings.HasSuffix(inSaid, ".0.0")) {
+			return inSaid
+		}
+		if field == "" {
+			_, e := knowledge.Codes(prose)
+			return e
+		}
+	}
+	if strings.HasSuffix(field, ".4.7") && inSaid != "" && !strings.HasSuffix(inSaid, ".0.0") {
+		return inSaid // "expired" is the report's own word; the last reply tells more
+	}
+	return field
+}
+
+func firstOf(list ...string) string {
+	for _, s := range list {
+		if s = strings.Join(strings.Fields(s), " "); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// evidence are the very lines, without repetition.
+func evidence(rc *dsn.Recipient, diagnostic string) []string {
+	out := []string{}
+	seen := map[string]bool{}
+	add := func(s string) {
+		s = strings.TrimSpace(s)
+		if s != "" && !seen[s] && len(out) < 12 {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	for _, e := range rc.Evidence {
+		add(e.Text)
+	}
+	for _, l := range strings.Split(rc.Transcript, "\n") {
+		add(l)
+	}
+	if len(out) == 0 {
+		add(diagnostic)
+	}
+	return out
+}
+
+// command finds the SMTP command that was refused.
+func (r *Reader) command(text string) string {
+	for _, l := range strings.Split(text, "\n") {
+		switch l = strings.TrimSpace(l); l {
+		case "RCPT", "DATA", "MAIL", "EHLO", "HELO", "CONN":
+			return l
+		}
+	}
+	low := strings.ToLower(strings.Join(strings.Fields(text), " "))
+	best, at := "", len(low)
+	for _, c := range r.words.Command {
+		for _, w := range c.Words {
+			if i := strings.Index(low, w); i >= 0 && i < at {
+				best, at = c.Command, i
+			}
+		}
+	}
+	return best
+}
+
+// hostSaid finds the server that spoke: "host mx.example.org[192.0.2.1] said", "while talking to mx.example.org.:".
+func hostSaid(text string) string {
+	flat := strings.Join(strings.Fields(text), " ")
+	low := strings.ToLower(flat)
+	for _, w := range []string{"host ", "while talking to ", "connect to ", "connected to ", "by the server ", "server for the recipient domain ", "smtp server <", "remote host ", "from ", "generating server: ", "by "} {
+		for at := 0; ; {
+			i := strings.Index(low[at:], w)
+			if i < 0 {
+				break
+			}
+			at += i + len(w)
+			end := at
+			for end < len(low) && hostByte(low[end]) {
+				end++
+			}
+			if h := strings.Trim(flat[at:end], ".-[]"); strings.Count(h, ".") >= 1 && len(h) > 3 && !strings.Contains(h, "@") {
+				return h
+			}
+		}
+	}
+	return ""
+}
+
+func hostByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_'
+}
