@@ -9,6 +9,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
+	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
@@ -38,6 +39,7 @@ var catalogue = [][]*finding.Rule{
 	mtasts.Rules,
 	tlsrpt.Rules,
 	journey.Rules,
+	bounce.Rules,
 	dmarc.Rules,
 	smtp.Rules,
 	tls.Rules,

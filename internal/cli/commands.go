@@ -17,4 +17,6 @@ var commands = []func(*app) *cobra.Command{
 	(*app).tlsCommand,
 	(*app).spfCommand,
 	(*app).headersCommand,
+	(*app).bounceCommand,
+	(*app).explainCommand,
 }

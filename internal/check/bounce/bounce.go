@@ -5,9 +5,6 @@
 package bounce
 
 import (
-	"strings"
-
-	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/mail/dsn"
@@ -15,6 +12,7 @@ import (
 
 // Facts is what a message says about the fate of another, as docs/json.md writes it down.
 type Facts struct {
+	File         string      `json:"file,omitempty"`
 	Kind         dsn.Kind    `json:"kind"`
 	Form         string      `json:"form,omitempty"`
 	Software     string      `json:"software,omitempty"`
@@ -47,14 +45,14 @@ type Recipient struct {
 	ReportingHost string              `json:"reporting_host"`
 	Command       string              `json:"command"`
 	Cause         string              `json:"cause"`
-	CauseName     knowledge.Text      `json:"cause_name"`
+	CauseName     string              `json:"cause_name"`
 	Coarse        string              `json:"coarse"`
 	Bounce        string              `json:"bounce"` // hard, soft, or "" where it is no bounce
 	Permanent     bool                `json:"permanent"`
 	Certainty     knowledge.Certainty `json:"certainty"`
 	Owner         string              `json:"owner"`
 	Evidence      []string            `json:"evidence"`
-	Meaning       knowledge.Text      `json:"meaning"`
+	Meaning       string              `json:"meaning"`
 	Advice        Advice              `json:"advice"`
 	Next          string              `json:"next"`
 	Provider      string              `json:"provider,omitempty"`
@@ -62,25 +60,27 @@ type Recipient struct {
 	Disagree      string              `json:"disagree,omitempty"` // the cause that the report's prose names, where the server's words name another
 	Named         bool                `json:"named"`              // the report names the recipient; else it comes from the returned message
 
-	owner finding.Owner
-	next  finding.Command
+	owner                                       finding.Owner
+	next                                        finding.Command
+	causeName, meaning, userAdvice, adminAdvice knowledge.Text
 }
 
 // Advice is what to do, for the two who may read it.
 type Advice struct {
-	User  knowledge.Text `json:"user"`
-	Admin knowledge.Text `json:"admin"`
+	User  string `json:"user"`
+	Admin string `json:"admin"`
 }
 
 // Reader reads reports with the tables of a knowledge base. It is safe for concurrent use.
 type Reader struct {
+	lang  string
 	know  *knowledge.Base
 	words *knowledge.Reports
 	forms *dsn.Forms
 }
 
-// NewReader compiles the tables.
-func NewReader(k *knowledge.Base) (*Reader, error) {
+// NewReader compiles the tables. The texts among the facts are in lang.
+func NewReader(k *knowledge.Base, lang finding.Lang) (*Reader, error) {
 	w, err := k.Reports()
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func NewReader(k *knowledge.Base) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{know: k, words: w, forms: forms}, nil
+	return &Reader{lang: string(lang), know: k, words: w, forms: forms}, nil
 }
 
 // Read says what a message tells about the fate of another.
@@ -107,10 +107,9 @@ func (r *Reader) Read(msg []byte) *Facts {
 		Original:   Original{From: rep.Original.From, To: rep.Original.To, Subject: rep.Original.Subject, MessageID: rep.Original.MessageID},
 		Recipients: []Recipient{}}
 	for i := range rep.Recipients {
-		f.Recipients = append(f.Recipients, r.judge(rep, &rep.Recipients[i]))
+		rc := r.judge(rep, &rep.Recipients[i])
+		rc.CauseName, rc.Meaning, rc.Advice = rc.causeName.In(r.lang), rc.meaning.In(r.lang), Advice{rc.userAdvice.In(r.lang), rc.adminAdvice.In(r.lang)}
+		f.Recipients = append(f.Recipients, rc)
 	}
 	return f
 }
-
-
-

@@ -23,7 +23,7 @@ func (r *Reader) judge(rep *dsn.Report, rc *dsn.Recipient) Recipient {
 	if rc.Action == "delivered" || rc.Action == "relayed" || rc.Action == "expanded" {
 		return r.settled(out, rc, "delivered")
 	}
-	said, prose := r.words4(rc)
+	said, prose := r.sides(rc)
 	out.Command = r.command(said + "\n" + prose + "\n" + rc.Transcript)
 	if out.RemoteHost == "" {
 		out.RemoteHost = hostSaid(rc.Text + "\n" + rc.Diagnostic)
@@ -52,8 +52,8 @@ func (r *Reader) settled(out Recipient, rc *dsn.Recipient, cause string) Recipie
 	if err != nil {
 		return out
 	}
-	out.Cause, out.CauseName, out.Coarse, out.Owner, out.owner = c.ID, c.Name, c.Coarse, c.Job, c.Owner()
-	out.Meaning, out.Advice, out.Certainty = c.Meaning, Advice{c.User, c.Admin}, knowledge.Certain
+	out.Cause, out.causeName, out.Coarse, out.Owner, out.owner = c.ID, c.Name, c.Coarse, c.Job, c.Owner()
+	out.meaning, out.userAdvice, out.adminAdvice, out.Certainty = c.Meaning, c.User, c.Admin, knowledge.Certain
 	out.Diagnostic = firstOf(rc.Diagnostic, rc.Text)
 	out.Code, out.Status = knowledge.Codes(rc.Diagnostic)
 	if rc.Status != "" {
@@ -63,8 +63,8 @@ func (r *Reader) settled(out Recipient, rc *dsn.Recipient, cause string) Recipie
 	return out
 }
 
-// words4 parts the words of the refusing server from those of the report.
-func (r *Reader) words4(rc *dsn.Recipient) (said, prose string) {
+// sides parts the words of the refusing server from those of the report.
+func (r *Reader) sides(rc *dsn.Recipient) (said, prose string) {
 	prose = rc.Text
 	for i, s := range []string{rc.Diagnostic, rc.Text, rc.Transcript} {
 		cand := knowledge.ReplyIn(s, r.words.Stop)
@@ -175,8 +175,8 @@ func (r *Reader) lastResort(read knowledge.Reading, rep *dsn.Report, rc *dsn.Rec
 }
 
 func (o *Recipient) fill(read knowledge.Reading) {
-	o.Cause, o.CauseName, o.Coarse, o.Permanent, o.Certainty = read.Cause, read.CauseName, read.Coarse, read.Permanent, read.Certainty
-	o.Owner, o.owner, o.Meaning, o.Advice = read.Job, read.Owner, read.Meaning, Advice{read.User, read.Admin}
+	o.Cause, o.causeName, o.Coarse, o.Permanent, o.Certainty = read.Cause, read.CauseName, read.Coarse, read.Permanent, read.Certainty
+	o.Owner, o.owner, o.meaning, o.userAdvice, o.adminAdvice = read.Job, read.Owner, read.Meaning, read.User, read.Admin
 	o.Provider, o.Source = read.Provider, read.Source
 	o.Bounce = "soft"
 	if read.Hard {

@@ -55,7 +55,7 @@ type form struct {
 type condition struct{ place, word string }
 
 // addressPattern is what {addr} stands for in a table.
-const addressPattern = `([^\s<>:;,"'\[\]()]+@[^\s<>:;,"'\[\]()]+)`
+const addressPattern = `([^\s<>:;,"'\[\]()：，。；、（）“”《》【】]+@[^\s<>:;,"'\[\]()：，。；、（）“”《》【】]+)`
 
 // NewForms compiles tables; the error names the row and the expression.
 func NewForms(d FormsData) (*Forms, error) {

@@ -161,6 +161,7 @@ func addressIn(s string) string {
 			}
 		}
 	}
+	s = wide.Replace(s)
 	at := strings.IndexByte(s, '@')
 	for at > 0 {
 		i := at
@@ -187,6 +188,9 @@ func addressIn(s string) string {
 	}
 	return ""
 }
+
+// wide turns the punctuation of Chinese and Japanese text, which no address holds, into spaces.
+var wide = strings.NewReplacer("：", " ", "，", " ", "。", " ", "；", " ", "、", " ", "（", " ", "）", " ", "“", " ", "”", " ", "《", " ", "》", " ", "【", " ", "】", " ", "「", " ", "」", " ")
 
 func clean(a string) string {
 	a = strings.TrimSpace(a)
