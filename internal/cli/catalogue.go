@@ -7,9 +7,9 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check/bimi"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
+	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
-	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
