@@ -193,7 +193,7 @@ type Summary struct {
 
 // Table is the report over many messages: a line per recipient, and the number of messages of each kind.
 func Table(lines []Summary, now time.Time) *finding.Report {
-	s := finding.Section{Title: finding.S("Messages", nil), Columns: []finding.Sentence{finding.S("input", nil), finding.S("kind", nil), finding.S("recipient", nil), finding.S("cause", nil), finding.S("bounce", nil), finding.S("whose job", nil)}}
+	s := finding.Section{Title: finding.S("Messages", nil), Columns: []finding.Sentence{finding.S("input", nil), finding.S("kind", nil), finding.S("recipient address", nil), finding.S("cause", nil), finding.S("bounce", nil), finding.S("whose job", nil)}}
 	bounced, failed := 0, 0
 	for _, l := range lines {
 		if l.Facts.Kind == dsn.Bounce {
