@@ -2,6 +2,7 @@ package cli
 
 import (
 	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
+	queuecheck "github.com/mailwhy/mailwhy/internal/check/queue"
 	"slices"
 	"strings"
 
@@ -31,6 +32,7 @@ import (
 
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
+	queuecheck.Rules,
 	logcheck.Rules,
 	blocklist.Rules,
 	bimi.Rules,

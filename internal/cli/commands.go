@@ -8,6 +8,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).mxCommand,
 	(*app).logsCommand,
 	(*app).traceCommand,
+	(*app).queueCommand,
 	(*app).rulesCommand,
 	(*app).versionCommand,
 	(*app).manCommand,

@@ -99,6 +99,7 @@ const (
 	Configure  StepKind = "configure"   // set New in the software named by Target
 	Ask        StepKind = "ask"         // ask Target for New
 	Publish    StepKind = "publish"     // serve New as the file or URL Target
+	Run        StepKind = "run"         // a command line of other software, shown and never run; Target is "shell"
 )
 
 // Step is one step of a repair, as data. For DNS kinds Target is "owner TYPE" ("_dmarc.example.com TXT") and Old and

@@ -90,6 +90,7 @@ var stepWords = map[finding.StepKind]finding.Msg{
 	finding.Configure:  finding.M("set"),
 	finding.Ask:        finding.M("ask"),
 	finding.Publish:    finding.M("serve"),
+	finding.Run:        finding.M("run"),
 }
 
 // headline is the first line of a report: the answer, whose job, and the next command.

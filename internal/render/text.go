@@ -373,6 +373,8 @@ func (t *text) step(s finding.Step) {
 		if s.New != "" {
 			t.verbatim("+ ", fmt.Sprintf("%s. %s %s", owner, typ, s.New))
 		}
+	case finding.Run:
+		t.verbatim("$ ", s.New)
 	default:
 		t.verbatim("> ", label+" "+s.Target+t.colon()+s.New)
 	}

@@ -1,0 +1,295 @@
+package queue
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/logs/queue"
+)
+
+// Rules lists what this pack may say.
+var Rules = []*finding.Rule{ruleEmpty, ruleStuck, ruleExpiring, ruleGrowing, ruleBackscatter, ruleOneSender, ruleStrange}
+
+var (
+	ruleEmpty = &finding.Rule{
+		ID: "queue.empty", Severity: finding.Note, Owner: finding.OwnerNobody,
+		Title: "waiting messages", Says: "{{.N}} messages wait", OK: "the queue is empty", Why: "a queue that is never empty is normal on a busy server; what matters is age and reason",
+	}
+	ruleStuck = &finding.Rule{
+		ID: "queue.stuck-destination", Severity: finding.Warning, Owner: finding.OwnerServer,
+		Title: "destination that holds the queue", Says: "{{.Domain}} holds {{.N}} of {{.All}} messages, the oldest for {{.Age}}: {{.Reason}}",
+		Why:    "a destination that takes nothing fills the queue and slows everything else",
+		Repair: "test the destination; hold its messages if it needs more time, remove them if it is gone",
+	}
+	ruleExpiring = &finding.Rule{
+		ID: "queue.expiring", Severity: finding.Error, Owner: finding.OwnerSelf,
+		Title: "messages about to expire", Says: "{{.N}} messages expire within {{.Within}}",
+		Why:    "expired messages go back to their senders as undeliverable",
+		Repair: "mend the cause now, or raise the lifetime (Postfix maximal_queue_lifetime, Exim retry rules), then retry",
+	}
+	ruleGrowing = &finding.Rule{
+		ID: "queue.growing", Severity: finding.Warning, Owner: finding.OwnerSelf,
+		Title: "growing queue", Says: "the queue grew by {{.N}} messages since {{.Since}}: {{.PerHour}} per hour",
+		OK:     "the queue does not grow",
+		Why:    "more comes in than goes out; mail is late and will expire",
+		Repair: "see which destinations hold the messages and why",
+	}
+	ruleBackscatter = &finding.Rule{
+		ID: "queue.backscatter", Severity: finding.Warning, Owner: finding.OwnerSelf,
+		Title: "bounces to forged senders", Says: "{{.N}} of {{.All}} messages are bounces that cannot be delivered, to {{.Domains}} domains",
+		Why:    "a server that first accepts and then bounces spam sends mail to strangers; blocklists list it for that",
+		Repair: "refuse unknown recipients and spam during the SMTP session instead of bouncing later",
+		Refs:   []finding.Ref{finding.RFC(5321, "6.2")},
+	}
+	ruleOneSender = &finding.Rule{
+		ID: "queue.one-sender", Severity: finding.Warning, Owner: finding.OwnerSelf,
+		Title: "one sender fills the queue", Says: "{{.Sender}} has {{.N}} of {{.All}} messages in the queue",
+		Why:    "a single account that fills the queue is a newsletter without limits or an account in foreign hands",
+		Repair: "ask the sender; lock the account if it was not them; then hold or remove the messages",
+	}
+	ruleStrange = &finding.Rule{
+		ID: "queue.strange-lines", Severity: finding.Note, Owner: finding.OwnerNobody,
+		Title: "lines that belong to no message", Says: "{{.N}} lines of the listing were not understood", Why: "messages in those lines are missing here",
+	}
+)
+
+// The limits of judge.
+const (
+	stuckShare, stuckMin         = 0.2, 20
+	growingMin                   = 50
+	backscatterShare, backMin    = 0.5, 20
+	oneSenderShare, oneSenderMin = 0.5, 50
+)
+
+// Survey judges a queue and lays it out. subject names the listing.
+func Survey(env *check.Env, subject finding.Subject, f *Facts, top int) *finding.Report {
+	fs := judge(subject, f)
+	r := check.NewReport(env, "queue", subject, env.Now(), fs, sections(f, top), f)
+	r.Headline = headline(r, f)
+	return r
+}
+
+func headline(r *finding.Report, f *Facts) finding.Headline {
+	if f.Messages == 0 {
+		return finding.Headline{State: finding.StateOK, Says: finding.S("The queue is empty.", nil)}
+	}
+	h := r.Headline
+	args := finding.Args{"N": f.Messages, "Size": finding.Size(f.Bytes), "Age": f.At.Sub(f.Oldest[0].At), "Domains": len(f.Domains)}
+	if len(f.Causes) > 0 {
+		c := f.Causes[0]
+		args["Cause"], args["Share"] = c.name.Say(), fmt.Sprintf("%.0f", 100*float64(c.Count)/float64(max(f.Recipients, 1)))
+		h.Says = finding.S("{{.N}} messages ({{.Size}}) wait for {{.Domains}} domains, the oldest for {{.Age}}; {{.Share}} % because of: {{.Cause}}.", args)
+		h.Owner = c.Owner
+	} else {
+		h.Says = finding.S("{{.N}} messages ({{.Size}}) wait for {{.Domains}} domains, the oldest for {{.Age}}.", args)
+	}
+	return h
+}
+
+// judge says what the facts mean. It is pure.
+func judge(s finding.Subject, f *Facts) []finding.Finding {
+	if f.Messages == 0 {
+		return []finding.Finding{ruleEmpty.Passed(s, nil)}
+	}
+	var out []finding.Finding
+	for i := len(f.Expiring) - 1; i >= 0; i-- { // the widest span first: it holds the others
+		if e := f.Expiring[i]; e.Within <= 6 && e.Count > 0 {
+			out = append(out, ruleExpiring.Failed(s, finding.Args{"N": e.Count, "Within": time.Duration(e.Within * float64(time.Hour))}).Mend(retry(f, "")...))
+			break
+		}
+	}
+	for _, d := range f.Domains {
+		if d.Total >= stuckMin && float64(d.Total) >= stuckShare*float64(f.Messages) && d.Reason != "" {
+			out = append(out, ruleStuck.Failed(finding.Domain(d.Name), finding.Args{"Domain": d.Name, "N": d.Total, "All": f.Messages, "Age": atLeast(d), "Reason": d.Reason}).
+				With(finding.Evidence{Source: "queue", Place: d.Name, At: f.At, Raw: d.Reason}).
+				Mend(actions(f, d.Name)...).Prove(finding.Cmd("deliver", "postmaster@"+d.Name)))
+		}
+	}
+	switch {
+	case f.Growth == nil:
+	case f.Growth.Messages >= growingMin:
+		out = append(out, ruleGrowing.Failed(s, finding.Args{"N": f.Growth.Messages, "Since": f.Growth.Since, "PerHour": fmt.Sprintf("%+.0f", f.Growth.PerHour)}))
+	default:
+		out = append(out, ruleGrowing.Passed(s, nil))
+	}
+	if f.Bounces >= backMin && float64(f.Bounces) >= backscatterShare*float64(f.Messages) {
+		out = append(out, ruleBackscatter.Failed(s, finding.Args{"N": f.Bounces, "All": f.Messages, "Domains": len(f.Domains)}).Mend(remove(f, "<>")...))
+	}
+	for _, x := range f.Senders {
+		if x.Address != "<>" && x.Count >= oneSenderMin && float64(x.Count) >= oneSenderShare*float64(f.Messages) {
+			out = append(out, ruleOneSender.Failed(finding.Subject{Kind: finding.KindAddress, Name: x.Address},
+				finding.Args{"Sender": x.Address, "N": x.Count, "All": f.Messages}).Mend(holdSender(f, x.Address)...).Prove(finding.Cmd("trace", x.Address)))
+		}
+	}
+	if f.Strange > 0 {
+		out = append(out, ruleStrange.Failed(s, finding.Args{"N": f.Strange}))
+	}
+	return out
+}
+
+// atLeast is the lower bound of the oldest column a domain has messages in.
+func atLeast(d Domain) time.Duration {
+	for i := len(d.Ages) - 1; i > 0; i-- {
+		if d.Ages[i] > 0 {
+			return time.Duration(Ages[i-1]) * time.Minute
+		}
+	}
+	return 0
+}
+
+// shell quotes a word for the printed commands.
+func shell(w string) string { return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'" }
+
+func run(cmd string) finding.Step { return finding.Step{Kind: finding.Run, Target: "shell", New: cmd} }
+
+// actions are the commands that retry, hold or remove the messages for a domain. Each first shows what it would touch.
+func actions(f *Facts, domain string) []finding.Step {
+	return append(append(retry(f, domain), hold(f, domain)...), removeDomain(f, domain)...)
+}
+
+const jqDomain = `postqueue -j | jq -r --arg d %s 'select(any(.recipients[]; .address | ascii_downcase | endswith("@" + $d))) | .queue_id'`
+
+func postfix(f *Facts) bool { return f.Format == queue.PostfixJSON || f.Format == queue.PostfixText }
+
+func exim(f *Facts) bool { return f.Format == queue.EximText || f.Format == queue.EximSpool }
+
+func retry(f *Facts, domain string) []finding.Step {
+	switch {
+	case postfix(f) && domain == "":
+		return []finding.Step{run("postqueue -f")}
+	case postfix(f):
+		return []finding.Step{run("postqueue -s " + shell(domain))}
+	case exim(f) && domain == "":
+		return []finding.Step{run("exim -qff")}
+	case exim(f):
+		return []finding.Step{run("exim -Rff " + shell("@"+domain))}
+	case domain == "":
+		return []finding.Step{run("sendmail -q -v")}
+	}
+	return []finding.Step{run("sendmail -qR" + shell("@"+domain) + " -v")}
+}
+
+func hold(f *Facts, domain string) []finding.Step {
+	switch {
+	case postfix(f):
+		return []finding.Step{run(fmt.Sprintf(jqDomain, shell(domain)) + " | postsuper -h -")}
+	case exim(f):
+		return []finding.Step{run("exiqgrep -i -r " + shell("@"+domain) + " | xargs exim -Mf")}
+	}
+	return []finding.Step{run("sendmail -qR" + shell("@"+domain) + " -Q" + shell("held by the administrator"))}
+}
+
+func removeDomain(f *Facts, domain string) []finding.Step {
+	switch {
+	case postfix(f):
+		return []finding.Step{run(fmt.Sprintf(jqDomain, shell(domain)) + " | postsuper -d -")}
+	case exim(f):
+		return []finding.Step{run("exiqgrep -i -r " + shell("@"+domain) + " | xargs exim -Mrm")}
+	}
+	return nil
+}
+
+// remove are the commands that remove the messages of a sender.
+func remove(f *Facts, sender string) []finding.Step {
+	switch {
+	case postfix(f):
+		return []finding.Step{run(bySender(sender) + " | postsuper -d -")}
+	case exim(f):
+		return []finding.Step{run("exiqgrep -i -f " + shell("^"+sender+"$") + " | xargs exim -Mrm")}
+	}
+	return nil
+}
+
+func holdSender(f *Facts, sender string) []finding.Step {
+	switch {
+	case postfix(f):
+		return []finding.Step{run(bySender(sender) + " | postsuper -h -")}
+	case exim(f):
+		return []finding.Step{run("exiqgrep -i -f " + shell("^"+sender+"$") + " | xargs exim -Mf")}
+	}
+	return []finding.Step{run("sendmail -qS" + shell(sender) + " -Q" + shell("held by the administrator"))}
+}
+
+func bySender(sender string) string {
+	if sender == "<>" {
+		return `postqueue -j | jq -r 'select(.sender == "" or .sender == "MAILER-DAEMON") | .queue_id'`
+	}
+	return "postqueue -j | jq -r --arg s " + shell(sender) + " 'select(.sender == $s) | .queue_id'"
+}
+
+func sections(f *Facts, top int) []finding.Section {
+	if f.Messages == 0 {
+		return nil
+	}
+	return []finding.Section{ageSection(f, top), causeSection(f, top), expirySection(f), oldSection(f)}
+}
+
+// ageSection is the table of qshape: destinations by age.
+func ageSection(f *Facts, top int) finding.Section {
+	sec := finding.Section{Title: finding.S("Waiting by destination and age (minutes)", nil), Columns: []finding.Sentence{finding.S("domain", nil), finding.S("total", nil)}}
+	for _, a := range Ages {
+		sec.Columns = append(sec.Columns, finding.Raw("<"+strconv.Itoa(a)))
+	}
+	sec.Columns = append(sec.Columns, finding.Raw(strconv.Itoa(Ages[len(Ages)-1])+"+"))
+	all := Domain{Ages: make([]int64, len(Ages)+1)}
+	for _, d := range f.Domains {
+		all.Total += d.Total
+		for i, n := range d.Ages {
+			all.Ages[i] += n
+		}
+	}
+	row := func(name finding.Sentence, d Domain) {
+		cells := []finding.Sentence{name, finding.Raw(strconv.FormatInt(d.Total, 10))}
+		for _, n := range d.Ages {
+			cells = append(cells, finding.Raw(strconv.FormatInt(n, 10)))
+		}
+		sec.Rows = append(sec.Rows, finding.Cells(cells...))
+	}
+	row(finding.S("all", nil), all)
+	for _, d := range f.Domains[:min(top, len(f.Domains))] {
+		row(finding.Raw(d.Name), d)
+	}
+	return sec
+}
+
+func causeSection(f *Facts, top int) finding.Section {
+	sec := finding.Section{Title: finding.S("Why they wait", nil), Columns: []finding.Sentence{
+		finding.S("recipients", nil), finding.S("cause", nil), finding.S("domains", nil), finding.S("example", nil)}}
+	for _, c := range f.Causes[:min(top, len(f.Causes))] {
+		v := finding.VerdictWarning
+		if c.Permanent {
+			v = finding.VerdictError
+		}
+		example := []rune(replyText(c.Example))
+		sec.Rows = append(sec.Rows, finding.Marked(v, finding.Raw(strconv.FormatInt(c.Count, 10)), c.name.Say(), finding.Raw(strings.Join(c.Domains[:min(2, len(c.Domains))], " ")), finding.Raw(string(example[:min(len(example), 90)]))))
+	}
+	return sec
+}
+
+func expirySection(f *Facts) finding.Section {
+	sec := finding.Section{Title: finding.S("Forecast", nil)}
+	for _, e := range f.Expiring {
+		sec.Rows = append(sec.Rows, finding.Cells(finding.S("expire within {{.Within}}", finding.Args{"Within": time.Duration(e.Within * float64(time.Hour))}), finding.Raw(strconv.FormatInt(e.Count, 10))))
+	}
+	if g := f.Growth; g != nil {
+		sec.Rows = append(sec.Rows, finding.Cells(finding.S("since {{.At}}", finding.Args{"At": g.Since}), finding.Raw(fmt.Sprintf("%+d (%+.0f/h)", g.Messages, g.PerHour))))
+		if g.PerHour < 0 {
+			left := time.Duration(float64(f.Messages) / -g.PerHour * float64(time.Hour))
+			sec.Rows = append(sec.Rows, finding.Cells(finding.S("empty in about", nil), finding.S("{{.Left}} at this rate", finding.Args{"Left": left})))
+		}
+	}
+	return sec
+}
+
+func oldSection(f *Facts) finding.Section {
+	sec := finding.Section{Title: finding.S("Oldest", nil), Columns: []finding.Sentence{
+		finding.S("queue id", nil), finding.S("age", nil), finding.S("from", nil), finding.S("to", nil)}}
+	for _, o := range f.Oldest {
+		sec.Rows = append(sec.Rows, finding.Cells(finding.Raw(o.ID), finding.S("{{.Age}} old", finding.Args{"Age": f.At.Sub(o.At)}), finding.Raw("<"+o.Sender+">"), finding.Raw(o.To)))
+	}
+	return sec
+}
