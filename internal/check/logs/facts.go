@@ -39,7 +39,11 @@ func causes(reasons []tally.Reason, know *knowledge.Base) ([]Cause, error) {
 	at := map[string]int{}
 	var out []Cause
 	for _, r := range reasons {
-		read := know.ReadReply(replyText(r.Example), knowledge.ReplyContext{Host: said(r.Example), Command: r.Stage})
+		ctx := knowledge.ReplyContext{Host: said(r.Example), Command: r.Stage}
+		if r.Kind == "deferred" {
+			ctx.Code = "421" // not final, where the text has no code of its own
+		}
+		read := know.ReadReply(replyText(r.Example), ctx)
 		key := r.Kind + " " + read.Cause
 		i, ok := at[key]
 		if !ok {

@@ -244,7 +244,7 @@ func (g *Gatherer) causes(know *knowledge.Base) []Cause {
 		if text == "" {
 			continue
 		}
-		read := know.ReadReply(replyText(text), knowledge.ReplyContext{})
+		read := know.ReadReply(replyText(text), knowledge.ReplyContext{Code: notFinal})
 		c := at[read.Cause]
 		if c == nil {
 			c = &Cause{ID: read.Cause, Name: read.CauseName.EN, name: read.CauseName, Permanent: read.Permanent, Owner: read.Owner}
@@ -268,6 +268,9 @@ func (g *Gatherer) causes(know *knowledge.Base) []Cause {
 	slices.SortFunc(out, func(a, b Cause) int { return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.ID, b.ID)) })
 	return out
 }
+
+// notFinal tells the reply table that a reason without a code of its own is not final: the message still waits.
+const notFinal = "421"
 
 // replyText takes the remote server's words out of a queue's reason.
 func replyText(s string) string {
