@@ -11,6 +11,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
+	"github.com/mailwhy/mailwhy/internal/check/dkim"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
@@ -42,6 +43,7 @@ var catalogue = [][]*finding.Rule{
 	tlsrpt.Rules,
 	journey.Rules,
 	bounce.Rules,
+	dkim.Rules,
 	dmarc.Rules,
 	smtp.Rules,
 	tls.Rules,

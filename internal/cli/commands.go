@@ -17,6 +17,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).blocklistCommand,
 	(*app).tlsCommand,
 	(*app).spfCommand,
+	(*app).dkimCommand,
 	(*app).headersCommand,
 	(*app).bounceCommand,
 	(*app).explainCommand,
