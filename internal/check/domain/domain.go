@@ -14,6 +14,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
+	"github.com/mailwhy/mailwhy/internal/check/dkim"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/mtasts"
@@ -30,7 +31,7 @@ import (
 
 // topics are what is looked at for a domain by DNS and HTTP, beside the MX records, which lead to the servers, and what
 // Facts.own adds.
-var topics = slices.Concat([]check.Check[string]{spf.Check, dmarc.Check}, tlsrpt.Checks, caa.Checks, bimi.Checks)
+var topics = slices.Concat([]check.Check[string]{spf.Check, dkim.Check, dmarc.Check}, tlsrpt.Checks, caa.Checks, bimi.Checks)
 
 // serverTopics are what is looked at for its mail servers as soon as they are known.
 var serverTopics = slices.Concat([]check.Check[check.Servers]{ptr.Check}, mtasts.Checks, dane.Checks)
