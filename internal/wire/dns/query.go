@@ -35,16 +35,28 @@ func (e *NameError) Error() string { return fmt.Sprintf("%q is not a DNS name: %
 
 // normal gives the form under which a name is remembered: lower case, no trailing dot; "" is the root.
 func normal(name string) string {
-	return strings.ToLower(strings.TrimSuffix(name, "."))
+	return strings.ToLower(trimDot(name))
+}
+
+// trimDot takes the final dot away, unless it is escaped.
+func trimDot(name string) string {
+	if !strings.HasSuffix(name, ".") {
+		return name
+	}
+	slashes := 0
+	for i := len(name) - 2; i >= 0 && name[i] == '\\'; i-- {
+		slashes++
+	}
+	if slashes%2 == 1 {
+		return name
+	}
+	return name[:len(name)-1]
 }
 
 // appendName writes a name in wire form (RFC 1035 section 3.1). Escapes \. and \DDD are understood.
 func appendName(b []byte, name string) ([]byte, error) {
 	start := len(b)
-	rest := strings.TrimSuffix(name, ".")
-	if strings.HasSuffix(rest, `\`) && rest != name {
-		rest = name // the last dot was an escaped one
-	}
+	rest := trimDot(name)
 	for len(rest) > 0 {
 		at := len(b)
 		b = append(b, 0)
