@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 	"unicode"
 
@@ -162,22 +163,42 @@ func inline(doc []byte, facts any) ([]byte, error) {
 	if len(fb) < 2 || fb[0] != '{' {
 		return append(append(append(doc[:len(doc)-1], `,"facts":`...), fb...), '}'), nil
 	}
-	var have, more map[string]json.RawMessage
-	if err := json.Unmarshal(doc, &have); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(fb, &more); err != nil {
-		return nil, err
-	}
-	for k := range more {
-		if _, twice := have[k]; twice {
-			return nil, fmt.Errorf("facts use the key %q, which belongs to every report", k)
+	have, more := topKeys(doc), topKeys(fb)
+	for _, k := range more {
+		if slices.Contains(have, k) {
+			return nil, fmt.Errorf("facts use the key %s, which belongs to every report", k)
 		}
 	}
 	if len(more) == 0 {
 		return doc, nil
 	}
 	return append(append(doc[:len(doc)-1], ','), fb[1:]...), nil
+}
+
+// topKeys lists the keys of a JSON object as this package's encoder writes it, quoted, without decoding their values:
+// reports of thousands of domains are written by one goroutine.
+func topKeys(b []byte) []string {
+	var out []string
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			start := i
+			for i++; i < len(b) && b[i] != '"'; i++ {
+				if b[i] == '\\' {
+					i++
+				}
+			}
+			if depth == 1 && i+1 < len(b) && b[i+1] == ':' {
+				out = append(out, string(b[start:i+1]))
+			}
+		}
+	}
+	return out
 }
 
 func (st Style) jsonFinding(f *finding.Finding) jsonFinding {
