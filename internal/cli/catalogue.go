@@ -24,6 +24,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
@@ -53,7 +54,7 @@ var catalogue = [][]*finding.Rule{
 	dnssec.Rules,
 	ptr.Rules,
 	spf.Rules,
-	message.Rules, hops.Rules, fields.Rules, lookalike.Rules,
+	message.Rules, hops.Rules, fields.Rules, lookalike.Rules, results.Rules,
 }
 
 // Rules lists every rule this binary may say, by ID.

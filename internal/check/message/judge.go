@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
+	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 )
@@ -24,15 +26,6 @@ var (
 		Repair: "Find what adds the fields: a loop, or a program that copies a whole list of recipients into the header.",
 		Refs:   []finding.Ref{finding.RFC(5321, "4.5.3.1")},
 	}
-	ruleOriginPTR = &finding.Rule{
-		ID: "message.origin-ptr", Severity: finding.Warning, Owner: finding.OwnerNetwork,
-		Title:  "Origin without a confirmed reverse name",
-		Says:   "{{.IP}}, where the message came in from, has {{.What}}",
-		OK:     "The origin {{.IP}} has a reverse name that points back ({{list .Names}})",
-		Why:    "Most large providers refuse or junk mail from addresses without a reverse name that points back.",
-		Repair: "Ask the holder of the address to set a PTR record to the server's HELO name, and let that name point back.",
-		Refs:   []finding.Ref{finding.RFC(1912, "2.1")},
-	}
 	ruleFiltered = &finding.Rule{
 		ID: "message.filtered", Severity: finding.Warning, Owner: finding.OwnerSender,
 		Title:  "A filter took the message for spam",
@@ -40,19 +33,10 @@ var (
 		Why:    "This is why the message went to the junk folder, to quarantine, or was marked.",
 		Repair: "See which rules matched and mend those; a recipient who wants such mail puts the sender on the list of safe senders.",
 	}
-	ruleAuthFailed = &finding.Rule{
-		ID: "message.auth-failed", Severity: finding.Warning, Owner: finding.OwnerDomain,
-		Title:  "A server on the way found authentication failing",
-		Says:   "{{.Host}} found {{.Method}}={{.Result}}{{.Detail}}",
-		OK:     "The authentication results of our own servers show no failure",
-		Why:    "What fails SPF, DKIM and DMARC is refused, junked, or loses the reputation of its domain.",
-		Repair: "Verify the message again to see which check fails now and why.",
-		Refs:   []finding.Ref{finding.RFC(8601, "2.7")},
-	}
 )
 
 // Rules lists what this survey says itself.
-var Rules = []*finding.Rule{ruleTooBig, ruleOriginPTR, ruleFiltered, ruleAuthFailed}
+var Rules = []*finding.Rule{ruleTooBig, ruleFiltered}
 
 func judge(f *Facts, b *knowledge.Brands, s finding.Subject) []finding.Finding {
 	var out []finding.Finding
@@ -66,7 +50,7 @@ func judge(f *Facts, b *knowledge.Brands, s finding.Subject) []finding.Finding {
 		out = append(out, lookalike.Clean(s))
 	}
 	out = append(out, judgeFilters(f, s)...)
-	out = append(out, judgeResults(f, s)...)
+	out = append(out, results.Judge(f.Results, s)...)
 	out = append(out, judgeOrigin(&f.Origin)...)
 	out = append(out, fields.Judge(f.Header, fields.Context{Arrived: arrived(f.Path), Freemail: b.Freemail}, s)...)
 	return append(out, hops.Judge(f.Path, s)...)
@@ -95,25 +79,16 @@ func whereAlike(h *fields.Facts, m *lookalike.Match) finding.Sentence {
 	return finding.S("The envelope sender's domain", nil)
 }
 
+// judgeOrigin says what the DNS and the blocklists know of the address the message came in from.
 func judgeOrigin(o *Origin) []finding.Finding {
-	if !o.IP.IsValid() {
-		return nil
+	var out []finding.Finding
+	if o.PTR != nil {
+		out = append(out, ptr.Judge(o.PTR, "")...)
 	}
-	s := finding.IP(o.IP)
-	args := finding.Args{"IP": o.IP.String(), "Names": o.PTR}
-	switch {
-	case o.err != nil:
-		return []finding.Finding{ruleOriginPTR.Untested(s, check.Why(o.err))}
-	case !o.Asked:
-		return nil
-	case len(o.PTR) == 0:
-		args["What"] = finding.S("no reverse name (PTR)", nil)
-	case !o.Confirmed:
-		args["What"] = finding.S("a reverse name that does not point back ({{list .Names}})", finding.Args{"Names": o.PTR})
-	default:
-		return []finding.Finding{ruleOriginPTR.Passed(s, args)}
+	if o.Lists != nil {
+		out = append(out, blocklist.Judge(o.Lists)...)
 	}
-	return []finding.Finding{ruleOriginPTR.Failed(s, args).Prove(finding.Cmd("ip", o.IP.String()))}
+	return out
 }
 
 // judgeFilters says the bad verdicts of our own filters, one for each product; what came with the message is a claim.
@@ -140,31 +115,6 @@ func judgeFilters(f *Facts, s finding.Subject) []finding.Finding {
 
 // minor are parts that speak of a single trait and are no verdict.
 var minor = map[string]bool{"PTR": true, "BCL": true}
-
-func judgeResults(f *Facts, s finding.Subject) []finding.Finding {
-	var out []finding.Finding
-	any := false
-	for _, r := range f.Results {
-		any = any || r.Believed
-		for _, x := range r.Results {
-			if !r.Believed || !bad[x.Result] {
-				continue
-			}
-			detail := finding.Sentence{}
-			if x.Reason != "" {
-				detail = finding.S(" ({{.Reason}})", finding.Args{"Reason": x.Reason})
-			}
-			out = append(out, ruleAuthFailed.Failed(s, finding.Args{"Host": r.Host, "Method": x.Method, "Result": x.Result, "Detail": detail}).
-				With(finding.Evidence{Source: "header", Place: "Authentication-Results", Raw: clip(r.Raw)}))
-		}
-	}
-	if any && len(out) == 0 {
-		out = append(out, ruleAuthFailed.Passed(s, nil))
-	}
-	return out
-}
-
-var bad = map[string]bool{"fail": true, "softfail": true, "permerror": true, "hardfail": true}
 
 // headline says what is worst, then where the message came from.
 func headline(f *Facts, r *finding.Report) finding.Headline {

@@ -8,17 +8,19 @@ package message
 import (
 	"context"
 	"net/netip"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
+	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/vendor"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
-	"github.com/mailwhy/mailwhy/internal/mail"
 )
 
 // Options of a survey.
@@ -33,18 +35,17 @@ type Facts struct {
 	Path    *hops.Path         `json:"path"`
 	Origin  Origin             `json:"origin"`
 	Vendors []vendor.Field     `json:"filters,omitempty"`
-	Results []AuthResults      `json:"authentication_results,omitempty"`
+	Results []results.Field    `json:"authentication_results,omitempty"`
 	Alike   []*lookalike.Match `json:"lookalikes,omitempty"`
 	TooBig  string             `json:"too_big,omitempty"`
 }
 
-// Origin is the address the message came in from, as far as it can be believed, and what the DNS says of it.
+// Origin is the address the message came in from, as far as it can be believed, and what the DNS says of it. PTR and
+// Lists are nil where the network was not asked.
 type Origin struct {
-	IP        netip.Addr `json:"ip,omitzero"`
-	PTR       []string   `json:"ptr,omitempty"`
-	Confirmed bool       `json:"ptr_confirmed"`
-	Asked     bool       `json:"asked"` // the DNS was asked and answered
-	err       error
+	IP    netip.Addr       `json:"ip,omitzero"`
+	PTR   *ptr.Facts       `json:"ptr,omitempty"`
+	Lists *blocklist.Facts `json:"blocklists,omitempty"`
 }
 
 // Survey looks at a message and reports.
@@ -81,7 +82,7 @@ func look(ctx context.Context, env *check.Env, m *Message, o Options) (*Facts, *
 		}
 	}
 	f.Vendors = vendor.Decode(m.Header, table, believed)
-	f.Results = authResults(m.Header, believed)
+	f.Results = results.Read(m.Header, believed)
 	f.Alike = alike(f.Header, brands)
 	f.Origin = lookOrigin(ctx, env, f.Path.Origin)
 	return f, brands, nil
@@ -111,48 +112,27 @@ func alike(h *fields.Facts, b *knowledge.Brands) []*lookalike.Match {
 	return out
 }
 
-// lookOrigin asks the DNS for the reverse names of the origin and whether they point back.
+// lookOrigin asks the DNS for the reverse names of the origin, and the blocklists about it.
 func lookOrigin(ctx context.Context, env *check.Env, ip netip.Addr) Origin {
 	o := Origin{IP: ip}
 	if !ip.IsValid() || env.DNS == nil || env.Probe.Offline || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
 		return o
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	a, err := env.DNS.Resolve(ctx, reverse(ip), mail.TypePTR)
-	if err != nil {
-		o.err = err
-		return o
-	}
-	o.Asked = true
-	t := mail.TypeA
-	if ip.Is6() {
-		t = mail.TypeAAAA
-	}
-	for _, r := range a.Records[:min(len(a.Records), 10)] {
-		o.PTR = append(o.PTR, r.Host)
-		if back, err := env.DNS.Resolve(ctx, r.Host, t); err == nil {
-			for _, x := range back.Records {
-				o.Confirmed = o.Confirmed || x.IP.Unmap() == ip
-			}
-		}
-	}
+	var wg sync.WaitGroup
+	wg.Go(func() { o.PTR = ptr.Look(ctx, env, ip, "") })
+	wg.Go(func() { o.Lists, _ = blocklist.Look(ctx, env, []string{ip.String()}, blocklist.Options{}) })
+	wg.Wait()
 	return o
 }
 
-// reverse is the name under which the PTR records of an address stand (RFC 1035 section 3.5, RFC 3596 section 2.5).
-func reverse(ip netip.Addr) string {
-	const hex = "0123456789abcdef"
-	var parts []string
-	for _, b := range ip.AsSlice() {
-		if ip.Is4() {
-			parts = append([]string{itoa(int(b))}, parts...)
-		} else {
-			parts = append([]string{string(hex[b&15]), string(hex[b>>4])}, parts...)
+func (o *Origin) names() []string {
+	var out []string
+	if o.PTR != nil {
+		for _, n := range o.PTR.Names {
+			out = append(out, n.Name)
 		}
 	}
-	if ip.Is4() {
-		return strings.Join(parts, ".") + ".in-addr.arpa"
-	}
-	return strings.Join(parts, ".") + ".ip6.arpa"
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/check/fields"
+	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/vendor"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
@@ -17,7 +18,7 @@ func sections(f *Facts) []finding.Section {
 		out = append(out, f.Path.Section(), finding.Section{Rows: []finding.Row{finding.Cells(f.Path.Trust())}})
 	}
 	if len(f.Results) > 0 {
-		out = append(out, results(f))
+		out = append(out, results.Section(f.Results))
 	}
 	if len(f.Vendors) > 0 {
 		open, sealed := sortFields(f.Vendors)
@@ -63,13 +64,13 @@ func who(f *Facts) finding.Section {
 	row(finding.Raw("Date"), h.DateText)
 	row(finding.Raw("Message-ID"), h.MessageID)
 	if o := f.Origin; o.IP.IsValid() {
-		name := finding.Raw(o.IP.String())
+		name, names := finding.Raw(o.IP.String()), o.names()
 		switch {
-		case o.Confirmed:
-			name = finding.S("{{.IP}} ({{list .Names}}, points back)", finding.Args{"IP": o.IP.String(), "Names": o.PTR})
-		case len(o.PTR) > 0:
-			name = finding.S("{{.IP}} ({{list .Names}}, does not point back)", finding.Args{"IP": o.IP.String(), "Names": o.PTR})
-		case o.Asked:
+		case o.PTR != nil && o.PTR.Confirmed() != "":
+			name = finding.S("{{.IP}} ({{list .Names}}, points back)", finding.Args{"IP": o.IP.String(), "Names": names})
+		case len(names) > 0:
+			name = finding.S("{{.IP}} ({{list .Names}}, does not point back)", finding.Args{"IP": o.IP.String(), "Names": names})
+		case o.PTR != nil && o.PTR.Fault == "":
 			name = finding.S("{{.IP}} (no reverse name)", finding.Args{"IP": o.IP.String()})
 		}
 		s.Rows = append(s.Rows, finding.Cells(finding.S("Came in from", nil), name))
@@ -94,26 +95,4 @@ func list(as []fields.Address) string {
 		out = append(out, show(a))
 	}
 	return strings.Join(out, ", ")
-}
-
-// results shows the authentication results of every hop side by side, ours first.
-func results(f *Facts) finding.Section {
-	s := finding.Section{
-		Title:   finding.S("Authentication results, as the servers on the way noted them", nil),
-		Columns: []finding.Sentence{finding.S("server", nil), finding.S("method", nil), finding.S("result", nil), finding.S("for", nil), finding.S("belief", nil)},
-	}
-	for _, r := range f.Results {
-		belief := finding.S("a claim", nil)
-		if r.Believed {
-			belief = finding.S("ours", nil)
-		}
-		for _, x := range r.Results {
-			text := x.Result
-			if x.Reason != "" {
-				text += " (" + clip(x.Reason) + ")"
-			}
-			s.Rows = append(s.Rows, finding.Cells(finding.Raw(r.Host), finding.Raw(x.Method), finding.Raw(text), finding.Raw(x.For), belief))
-		}
-	}
-	return s
 }

@@ -1,14 +1,20 @@
-package message
+// Package results reads what the servers on the way noted about authentication: Authentication-Results,
+// ARC-Authentication-Results and Received-SPF, side by side.
+//
+// Promise: it reads, it does not verify. Only fields above our own oldest Received line are believed; a sender can write
+// the others. RFC 8601, RFC 7208 section 9.1, RFC 8617 section 4.1.1.
+package results
 
 import (
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail/header"
 )
 
-// AuthResults is one Authentication-Results or Received-SPF field.
-type AuthResults struct {
-	Field    string   `json:"field"`
+// Field is one Authentication-Results or Received-SPF field.
+type Field struct {
+	Name     string   `json:"field"`
 	Host     string   `json:"host"` // who checked (authserv-id)
 	Results  []Result `json:"results"`
 	Believed bool     `json:"believed"` // our own servers wrote it
@@ -23,11 +29,11 @@ type Result struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// authResults reads the fields in which servers noted what they checked (RFC 8601, RFC 7208 section 9.1, RFC 8617
+// Read reads the fields in which servers noted what they checked (RFC 8601, RFC 7208 section 9.1, RFC 8617
 // section 4.1.1). A field stands above the Received line of the host that wrote it, so those above our oldest line are
 // ours.
-func authResults(b *header.Block, believed int) []AuthResults {
-	var out []AuthResults
+func Read(b *header.Block, believed int) []Field {
+	var out []Field
 	received := 0
 	for i := range b.Fields {
 		f := &b.Fields[i]
@@ -37,7 +43,7 @@ func authResults(b *header.Block, believed int) []AuthResults {
 		if len(out) >= 50 {
 			break
 		}
-		r := AuthResults{Field: f.Name, Believed: received < believed}
+		r := Field{Name: f.Name, Believed: received < believed}
 		switch {
 		case f.Is("Authentication-Results"), f.Is("ARC-Authentication-Results"), f.Is("X-Authentication-Results"):
 			r.Raw = f.Value()
@@ -58,7 +64,7 @@ func authResults(b *header.Block, believed int) []AuthResults {
 	return out
 }
 
-func (r *AuthResults) parse() {
+func (r *Field) parse() {
 	parts := splitOutside(r.Raw, ';')
 	if len(parts) > 0 && strings.HasPrefix(strings.TrimSpace(parts[0]), "i=") {
 		parts = parts[1:] // ARC instance
@@ -108,7 +114,7 @@ func result(s string) (Result, bool) {
 }
 
 // receivedSPF reads "pass (host: reason) receiver=…; identity=mailfrom; envelope-from=…".
-func (r *AuthResults) receivedSPF() {
+func (r *Field) receivedSPF() {
 	word := strings.ToLower(firstWord(r.Raw))
 	x := Result{Method: "spf", Result: word}
 	if o := strings.IndexByte(r.Raw, '('); o >= 0 {
@@ -157,4 +163,72 @@ func splitOutside(s string, sep byte) []string {
 		}
 	}
 	return append(out, s[start:])
+}
+
+var ruleFailed = &finding.Rule{
+	ID: "authres.failed", Severity: finding.Warning, Owner: finding.OwnerDomain,
+	Title:  "A server on the way found authentication failing",
+	Says:   "{{.Host}} found {{.Method}}={{.Result}}{{.Detail}}",
+	OK:     "The authentication results of our own servers show no failure",
+	Why:    "What fails SPF, DKIM and DMARC is refused, junked, or loses the reputation of its domain.",
+	Repair: "Verify the message again to see which check fails now and why.",
+	Refs:   []finding.Ref{finding.RFC(8601, "2.7")},
+}
+
+// Rules lists what Judge may say.
+var Rules = []*finding.Rule{ruleFailed}
+
+var bad = map[string]bool{"fail": true, "softfail": true, "permerror": true, "hardfail": true}
+
+// Judge says which results of our own servers are failures; nothing where they noted none.
+func Judge(fs []Field, s finding.Subject) []finding.Finding {
+	var out []finding.Finding
+	any := false
+	for _, r := range fs {
+		any = any || r.Believed
+		for _, x := range r.Results {
+			if !r.Believed || !bad[x.Result] {
+				continue
+			}
+			detail := finding.Sentence{}
+			if x.Reason != "" {
+				detail = finding.S(" ({{.Reason}})", finding.Args{"Reason": x.Reason})
+			}
+			out = append(out, ruleFailed.Failed(s, finding.Args{"Host": r.Host, "Method": x.Method, "Result": x.Result, "Detail": detail}).
+				With(finding.Evidence{Source: "header", Place: r.Name, Raw: clip(r.Raw)}))
+		}
+	}
+	if any && len(out) == 0 {
+		out = append(out, ruleFailed.Passed(s, nil))
+	}
+	return out
+}
+
+// Section shows the results of every hop side by side, ours first.
+func Section(fs []Field) finding.Section {
+	s := finding.Section{
+		Title:   finding.S("Authentication results, as the servers on the way noted them", nil),
+		Columns: []finding.Sentence{finding.S("server", nil), finding.S("method", nil), finding.S("result", nil), finding.S("for", nil), finding.S("belief", nil)},
+	}
+	for _, r := range fs {
+		belief := finding.S("a claim", nil)
+		if r.Believed {
+			belief = finding.S("ours", nil)
+		}
+		for _, x := range r.Results {
+			text := x.Result
+			if x.Reason != "" {
+				text += " (" + clip(x.Reason) + ")"
+			}
+			s.Rows = append(s.Rows, finding.Cells(finding.Raw(r.Host), finding.Raw(x.Method), finding.Raw(text), finding.Raw(x.For), belief))
+		}
+	}
+	return s
+}
+
+func clip(s string) string {
+	if len(s) > 400 {
+		s = strings.ToValidUTF8(s[:400], "") + " …"
+	}
+	return s
 }
