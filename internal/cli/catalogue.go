@@ -12,6 +12,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
 	"github.com/mailwhy/mailwhy/internal/check/dkim"
+	"github.com/mailwhy/mailwhy/internal/check/content"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
@@ -25,6 +26,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/results"
+	"github.com/mailwhy/mailwhy/internal/check/score"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
@@ -54,7 +56,7 @@ var catalogue = [][]*finding.Rule{
 	dnssec.Rules,
 	ptr.Rules,
 	spf.Rules,
-	message.Rules, hops.Rules, fields.Rules, lookalike.Rules, results.Rules,
+	message.Rules, hops.Rules, fields.Rules, lookalike.Rules, results.Rules, content.Rules, score.Rules,
 }
 
 // Rules lists every rule this binary may say, by ID.

@@ -21,4 +21,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).headersCommand,
 	(*app).bounceCommand,
 	(*app).explainCommand,
+	(*app).scoreCommand,
 }

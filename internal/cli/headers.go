@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailwhy/mailwhy/internal/check/eml"
 	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
@@ -48,13 +49,13 @@ FILE is a saved message or a pasted header; "-" or no FILE reads standard input.
 }
 
 // readMessage reads a message from a file or standard input.
-func (a *app) readMessage(name string) (*message.Message, error) {
+func (a *app) readMessage(name string) (*eml.Message, error) {
 	f, err := a.input(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return message.Read(f, name)
+	return eml.Read(f, name)
 }
 
 // unread says that an input could not be read and lets it count towards the exit status; other inputs go on.
@@ -63,7 +64,7 @@ func (a *app) unread(name string, err error) {
 	switch {
 	case errors.As(err, &re):
 		a.warn(re.what)
-	case errors.Is(err, message.ErrNoHeader):
+	case errors.Is(err, eml.ErrNoHeader):
 		a.warn(finding.S("{{.File}} holds no header fields", finding.Args{"File": name}))
 	default:
 		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": name, "Text": reason(err)}))

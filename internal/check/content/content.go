@@ -54,8 +54,9 @@ const (
 	maxFiles = 200
 )
 
-// Read gathers the facts of a message. size is the number of bytes of the whole message.
-func Read(h *header.Block, body []byte, size int, table *knowledge.Content, brands *knowledge.Brands) *Facts {
+// Read gathers the facts of a message. size is the number of bytes of the whole message; alike says whose name the host
+// of a link imitates, nil for none.
+func Read(h *header.Block, body []byte, size int, table *knowledge.Content, alike func(host string) *Alike) *Facts {
 	tree := mimetree.Parse(h, body, mimetree.Limits{})
 	f := &Facts{Parts: tree.Parts, Faults: tree.Faults, Size: size, Subject: h.Text("Subject"), List: readList(h)}
 	var text strings.Builder
@@ -66,7 +67,7 @@ func Read(h *header.Block, body []byte, size int, table *knowledge.Content, bran
 		}
 	}
 	add(f.Subject)
-	c := collector{f: f, table: table, brands: brands, seen: map[string]bool{}}
+	c := collector{f: f, table: table, alike: alike, seen: map[string]bool{}}
 	for _, p := range tree.Parts {
 		switch {
 		case p.Multipart || p.Nested:

@@ -198,7 +198,7 @@ func judgeLinks(f *Facts, s finding.Subject) []finding.Finding {
 		if l.IP {
 			fail(ruleBareIP, l, finding.Args{"Host": l.Host})
 		}
-		if m := l.Alike; m != nil && m.Brand != "" {
+		if m := l.Alike; m != nil {
 			fail(ruleLinkAlike, l, finding.Args{"Host": l.Host, "Shown": m.Shown, "Real": m.Real, "Brand": m.Brand})
 		}
 		if l.User {

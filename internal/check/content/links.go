@@ -9,29 +9,35 @@ import (
 
 	"golang.org/x/net/publicsuffix"
 
-	"github.com/mailwhy/mailwhy/internal/check/lookalike"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/mail/mimetree"
 )
 
 // Link is one link of the message.
 type Link struct {
-	URL       string           `json:"url"` // hostile; shortened to 300 bytes
-	Text      string           `json:"text,omitempty"`
-	Host      string           `json:"host,omitempty"`
-	Shown     string           `json:"shown,omitempty"` // the host the text shows, where it is another
-	IP        bool             `json:"ip,omitempty"`    // a bare address for a host
-	Shortener bool             `json:"shortener,omitempty"`
-	User      bool             `json:"user,omitempty"`   // a user part before the host
-	Scheme    string           `json:"scheme,omitempty"` // where it is none of http, https, mailto, tel
-	Alike     *lookalike.Match `json:"lookalike,omitempty"`
+	URL       string `json:"url"` // hostile; shortened to 300 bytes
+	Text      string `json:"text,omitempty"`
+	Host      string `json:"host,omitempty"`
+	Shown     string `json:"shown,omitempty"` // the host the text shows, where it is another
+	IP        bool   `json:"ip,omitempty"`    // a bare address for a host
+	Shortener bool   `json:"shortener,omitempty"`
+	User      bool   `json:"user,omitempty"`   // a user part before the host
+	Scheme    string `json:"scheme,omitempty"` // where it is none of http, https, mailto, tel
+	Alike     *Alike `json:"lookalike,omitempty"`
+}
+
+// Alike says whose name a host imitates.
+type Alike struct {
+	Shown string `json:"shown,omitempty"` // as an address bar shows it
+	Brand string `json:"brand"`
+	Real  string `json:"real"`
 }
 
 type collector struct {
-	f      *Facts
-	table  *knowledge.Content
-	brands *knowledge.Brands
-	seen   map[string]bool
+	f     *Facts
+	table *knowledge.Content
+	alike func(host string) *Alike
+	seen  map[string]bool
 }
 
 var plainURL = regexp.MustCompile(`(?i)\bhttps?://[^\s<>"'()\[\]{}，。；、）】》]+`)
@@ -86,7 +92,7 @@ func (c *collector) host(l *Link, u *url.URL) {
 	l.Shortener = slices.Contains(c.table.Shorteners, l.Host) || slices.Contains(c.table.Shorteners, org)
 	if !l.IP && !c.seen["host:"+l.Host] && len(c.seen) < 2000 {
 		c.seen["host:"+l.Host] = true
-		l.Alike = lookalike.Find(l.Host, c.brands)
+		l.Alike = c.alike(l.Host)
 	}
 	if shown := hostIn(l.Text); shown != "" && orgOf(shown) != org {
 		l.Shown = shown

@@ -206,3 +206,21 @@ func (h *Hop) Receiver() string {
 	}
 	return strings.Fields(h.Software + " ?")[0]
 }
+
+// BorderHost is the host that wrote the oldest line that can be believed, "" where there is none.
+func (p *Path) BorderHost() string {
+	if b := p.border(); b != nil {
+		return b.By
+	}
+	return ""
+}
+
+// Believed is the number of lines that can be believed.
+func (p *Path) Believed() (n int) {
+	for i := range p.Hops {
+		if p.Hops[i].Believed {
+			n++
+		}
+	}
+	return n
+}

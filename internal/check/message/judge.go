@@ -91,13 +91,14 @@ func judgeOrigin(o *Origin) []finding.Finding {
 	return out
 }
 
-// judgeFilters says the bad verdicts of our own filters, one for each product; what came with the message is a claim.
+// judgeFilters says the bad verdicts of our own filters, one for each product. A bad verdict right below the border counts
+// too: filters of some servers write there, and no sender calls his own mail spam. What came further below is a claim.
 func judgeFilters(f *Facts, s finding.Subject) []finding.Finding {
 	var out []finding.Finding
 	said := map[string]bool{}
 	for _, v := range f.Vendors {
 		for _, it := range v.Items {
-			if it.Verdict != "bad" || !v.Believed || said[v.Product] || it.Means == nil || minor[it.Key] {
+			if it.Verdict != "bad" || !v.Believed && !v.AtBorder || said[v.Product] || it.Means == nil || minor[it.Key] {
 				continue
 			}
 			said[v.Product] = true

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
+	"github.com/mailwhy/mailwhy/internal/check/eml"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
@@ -49,7 +50,7 @@ type Origin struct {
 }
 
 // Survey looks at a message and reports.
-func Survey(ctx context.Context, env *check.Env, m *Message, o Options) (*finding.Report, error) {
+func Survey(ctx context.Context, env *check.Env, m *eml.Message, o Options) (*finding.Report, error) {
 	started := env.Now()
 	f, brands, err := look(ctx, env, m, o)
 	if err != nil {
@@ -62,7 +63,7 @@ func Survey(ctx context.Context, env *check.Env, m *Message, o Options) (*findin
 	return r, nil
 }
 
-func look(ctx context.Context, env *check.Env, m *Message, o Options) (*Facts, *knowledge.Brands, error) {
+func look(ctx context.Context, env *check.Env, m *eml.Message, o Options) (*Facts, *knowledge.Brands, error) {
 	brands, err := env.Know.Brands()
 	if err != nil {
 		return nil, nil, err
@@ -75,14 +76,9 @@ func look(ctx context.Context, env *check.Env, m *Message, o Options) (*Facts, *
 	if m.TooBig != nil {
 		f.TooBig = m.TooBig.Error()
 	}
-	believed := 0
-	for i := range f.Path.Hops {
-		if f.Path.Hops[i].Believed {
-			believed++
-		}
-	}
+	believed := f.Path.Believed()
 	f.Vendors = vendor.Decode(m.Header, table, believed)
-	f.Results = results.Read(m.Header, believed)
+	f.Results = results.Read(m.Header, believed, f.Path.BorderHost())
 	f.Alike = alike(f.Header, brands)
 	f.Origin = lookOrigin(ctx, env, f.Path.Origin)
 	return f, brands, nil

@@ -8,6 +8,8 @@ package results
 import (
 	"strings"
 
+	"golang.org/x/net/publicsuffix"
+
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail/header"
 )
@@ -30,9 +32,10 @@ type Result struct {
 }
 
 // Read reads the fields in which servers noted what they checked (RFC 8601, RFC 7208 section 9.1, RFC 8617
-// section 4.1.1). A field stands above the Received line of the host that wrote it, so those above our oldest line are
-// ours.
-func Read(b *header.Block, believed int) []Field {
+// section 4.1.1). Those above the oldest Received line that can be believed are ours. Those right below it are ours when
+// they bear the name of the border, or of its domain: servers of both habits exist, and a border has to strip what comes
+// in under its own name (RFC 8601 section 5). border is that host's name.
+func Read(b *header.Block, believed int, border string) []Field {
 	var out []Field
 	received := 0
 	for i := range b.Fields {
@@ -54,6 +57,9 @@ func Read(b *header.Block, believed int) []Field {
 		default:
 			continue
 		}
+		if received == believed && border != "" && akin(r.Host, border) {
+			r.Believed = true
+		}
 		if f.Is("ARC-Authentication-Results") {
 			r.Believed = false
 		}
@@ -62,6 +68,17 @@ func Read(b *header.Block, believed int) []Field {
 		}
 	}
 	return out
+}
+
+// akin tells whether two hosts are the same or of one registrable domain.
+func akin(a, b string) bool {
+	a, b = strings.ToLower(strings.Trim(a, ".")), strings.ToLower(strings.Trim(b, "."))
+	if a == "" || b == "" {
+		return false
+	}
+	da, e1 := publicsuffix.EffectiveTLDPlusOne(a)
+	db, e2 := publicsuffix.EffectiveTLDPlusOne(b)
+	return a == b || e1 == nil && e2 == nil && da == db
 }
 
 func (r *Field) parse() {

@@ -13,10 +13,18 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs := Read(b, 1)
+	rs := Read(b, 1, "mx.example")
 	if len(rs) != 4 || rs[0].Host != "mx.example" || rs[0].Results[0] != (Result{"dkim", "fail", "header.i=@a.example", "bad; hash"}) ||
 		rs[1].Host != "mx2.example" || rs[1].Results[0].Result != "softfail" || rs[1].Results[0].For != "smtp.mailfrom=b@a.example" ||
 		rs[2].Host != "mx3.example" || rs[3].Host != "" || len(rs[3].Results) != 2 {
+		t.Errorf("%+v", rs)
+	}
+}
+
+func TestBorderIsBelieved(t *testing.T) {
+	b, _, _ := header.ParseBytes([]byte("Received: x\r\nAuthentication-Results: mx.partner.example; spf=fail\r\nAuthentication-Results: other.example; spf=fail\r\nReceived: y\r\nAuthentication-Results: mx.partner.example; spf=fail\r\n\r\n"), header.Limits{})
+	rs := Read(b, 1, "mx2.partner.example")
+	if !rs[0].Believed || rs[1].Believed || rs[2].Believed {
 		t.Errorf("%+v", rs)
 	}
 }
@@ -25,6 +33,6 @@ func FuzzRead(f *testing.F) {
 	f.Add("mx.example; dkim=fail reason=\"x\" (c) header.d=a.example")
 	f.Fuzz(func(t *testing.T, s string) {
 		b, _, _ := header.ParseBytes([]byte("Authentication-Results: "+s+"\r\nReceived-SPF: "+s+"\r\n\r\n"), header.Limits{})
-		Read(b, 1)
+		Read(b, 1, "mx.example")
 	})
 }

@@ -24,6 +24,7 @@ type Field struct {
 	Items    []Item         `json:"items,omitempty"`
 	Below    int            `json:"received_above"` // Received lines above the field
 	Believed bool           `json:"believed"`       // it stands above the trust line: our own servers wrote it
+	AtBorder bool           `json:"at_border"`      // it stands right below: our border may have written it
 }
 
 // Item is one part of a value.
@@ -60,7 +61,7 @@ func Decode(b *header.Block, v *knowledge.VendorHeaders, believed int) []Field {
 		if len(value) > maxValue {
 			value = strings.ToValidUTF8(value[:maxValue], "")
 		}
-		out = append(out, Field{Name: f.Name, Product: h.Product, About: h.About, Value: value, Items: items(h, value), Below: received, Believed: received < believed || received == 0})
+		out = append(out, Field{Name: f.Name, Product: h.Product, About: h.About, Value: value, Items: items(h, value), Below: received, Believed: received < believed || received == 0, AtBorder: received == believed})
 	}
 	return out
 }

@@ -1,4 +1,8 @@
-package message
+// Package eml reads a message, or a header alone, as it lies in a file.
+//
+// Promise: what people save is read: an mbox separator, a byte order mark, blank lines before the first field are no
+// obstacle. Bounded: the header by mail/header's limit, the body by MaxBody; what was cut is told. RFC 5322.
+package eml
 
 import (
 	"bufio"
