@@ -12,7 +12,7 @@ func Fault(f *wire.Fault) finding.Sentence {
 	if f == nil {
 		return finding.Sentence{}
 	}
-	args := finding.Args{"After": f.After.Round(time.Millisecond), "Text": f.Text}
+	args := finding.Args{"After": rounded(f.After), "Text": f.Text}
 	switch f.Kind {
 	case wire.Timeout:
 		return finding.S("no answer within {{.After}}: packets are dropped silently, or the host is down", args)
@@ -34,6 +34,14 @@ func Fault(f *wire.Fault) finding.Sentence {
 		return finding.S("stopped before it was done", nil)
 	}
 	return finding.Raw(f.Text)
+}
+
+// rounded drops what a reader does not need.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
 }
 
 // Ours tells a fault of this machine or of this run, which says nothing about the peer.

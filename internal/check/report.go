@@ -40,7 +40,7 @@ func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
 		}
 		return finding.Headline{State: finding.StateOK, Says: finding.S("{{.Target}} is fine: {{.Checks}} {{plural .Checks \"check\" \"checks\"}} passed{{if .Untested}}, {{.Untested}} could not be done{{end}}.", args)}
 	}
-	h := finding.Headline{Owner: first.Rule.Owner, Next: first.Verify}
+	h := finding.Headline{Owner: first.Whose(), Next: first.Verify}
 	args["First"] = first.Says()
 	args["Others"] = count[finding.VerdictError] + count[finding.VerdictWarning] - 1
 	switch first.Verdict() {

@@ -12,6 +12,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/content"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
+	"github.com/mailwhy/mailwhy/internal/check/delivery"
 	"github.com/mailwhy/mailwhy/internal/check/dkim"
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
@@ -49,6 +50,7 @@ var catalogue = [][]*finding.Rule{
 	dkim.Rules,
 	dmarc.Rules,
 	smtp.Rules,
+	delivery.Rules,
 	tls.Rules,
 	domain.Rules,
 	mx.Rules,

@@ -16,6 +16,8 @@ var commands = []func(*app) *cobra.Command{
 	(*app).dmarcCommand,
 	(*app).blocklistCommand,
 	(*app).tlsCommand,
+	(*app).deliverCommand,
+	(*app).demoCommand,
 	(*app).spfCommand,
 	(*app).dkimCommand,
 	(*app).headersCommand,

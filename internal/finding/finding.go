@@ -130,6 +130,7 @@ type Finding struct {
 	Subject  Subject
 	Outcome  Outcome
 	Severity *Severity // set by a profile; nil means Rule.Severity
+	Owner    *Owner    // whose job it is in this very case; nil means Rule.Owner
 	Args     Args      // the particulars, so that every language can say them
 	Observed Sentence  // what was seen, in short; Raw("…") for verbatim values
 	Expected Sentence  // what should have been seen
@@ -146,6 +147,14 @@ func (f *Finding) Level() Severity {
 		return *f.Severity
 	}
 	return f.Rule.Severity
+}
+
+// Whose tells whose job the repair is.
+func (f *Finding) Whose() Owner {
+	if f.Owner != nil {
+		return *f.Owner
+	}
+	return f.Rule.Owner
 }
 
 // Verdict folds outcome and severity into what people are shown.

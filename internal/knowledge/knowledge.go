@@ -60,6 +60,10 @@ func Open(dir string) (*Base, error) {
 	return &Base{dirs: []fs.FS{os.DirFS(dir), sub(embedded)}}, nil
 }
 
+// Over is the Base of the tables in the binary with those of dir in front, where dir is any file system: a test's or a
+// demo's.
+func Over(dir fs.FS) *Base { return &Base{dirs: []fs.FS{dir, sub(embedded)}} }
+
 func sub(f embed.FS) fs.FS {
 	d, err := fs.Sub(f, "tables")
 	if err != nil {

@@ -204,7 +204,7 @@ func topKeys(b []byte) []string {
 func (st Style) jsonFinding(f *finding.Finding) jsonFinding {
 	say := func(m finding.Msg) string { return finding.Sentence{Msg: m, Args: f.Args}.In(st.Lang) }
 	out := jsonFinding{
-		ID: f.Rule.ID, Verdict: f.Verdict(), Outcome: f.Outcome, Severity: f.Level(), Owner: f.Rule.Owner, Subject: f.Subject,
+		ID: f.Rule.ID, Verdict: f.Verdict(), Outcome: f.Outcome, Severity: f.Level(), Owner: f.Whose(), Subject: f.Subject,
 		Title: st.title(f.Rule), Text: f.Says().In(st.Lang),
 		Observed: f.Observed.In(st.Lang), Expected: f.Expected.In(st.Lang), Evidence: f.Evidence,
 		Fix: f.Fix, Verify: Command(f.Verify), Causes: f.Causes, Args: st.jsonArgs(f.Args),

@@ -26,7 +26,7 @@ func (c *csvPrinter) Report(r *finding.Report) error {
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		c.row(r.Command, r.Target.Name, string(r.Headline.State), f.Verdict().String(), f.Rule.ID, f.Subject.Name, f.Rule.Owner.String(),
+		c.row(r.Command, r.Target.Name, string(r.Headline.State), f.Verdict().String(), f.Rule.ID, f.Subject.Name, f.Whose().String(),
 			f.Says().In(c.Lang), f.Observed.In(c.Lang), f.Expected.In(c.Lang), Command(f.Verify))
 	}
 	c.w.Flush()

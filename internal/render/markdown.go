@@ -92,7 +92,7 @@ func (m *markdown) finding(g []finding.Finding) {
 	if f.Outcome != finding.Fail {
 		return
 	}
-	item(finding.M("whose job"), mdText(m.owner(f.Rule.Owner)))
+	item(finding.M("whose job"), mdText(m.owner(f.Whose())))
 	item(finding.M("why"), mdText(finding.Sentence{Msg: f.Rule.Why, Args: f.Args}.In(m.Lang)))
 	item(finding.M("repair"), mdText(finding.Sentence{Msg: f.Rule.Repair, Args: f.Args}.In(m.Lang)))
 	for _, s := range stepsOf(g) {

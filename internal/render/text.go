@@ -256,8 +256,8 @@ func (t *text) block(g []finding.Finding, all []finding.Finding, brief bool) {
 	if brief {
 		return
 	}
-	if v != finding.VerdictUntested && f.Rule.Owner != finding.OwnerNobody {
-		t.field(finding.M("whose job"), t.owner(f.Rule.Owner))
+	if v != finding.VerdictUntested && f.Whose() != finding.OwnerNobody {
+		t.field(finding.M("whose job"), t.owner(f.Whose()))
 	}
 	t.field(finding.M("observed"), f.Observed.In(t.Lang))
 	t.field(finding.M("expected"), f.Expected.In(t.Lang))

@@ -180,7 +180,7 @@ func Judge(f *Facts, wanted string) []finding.Finding {
 		return []finding.Finding{ruleMissing.Untested(s, check.Why(f.err))}
 	}
 	prove := finding.Cmd("ip", f.Addr.String())
-	ptr := f.Reverse + ". PTR"
+	ptr := f.Reverse + " PTR"
 	if len(f.Names) == 0 {
 		m := ruleMissing.Failed(s, finding.Args{"Addr": f.Addr, "Host": f.Host}).Prove(prove).
 			Saw(finding.S("no PTR record at {{.Name}}", finding.Args{"Name": f.Reverse}), finding.S("a name that points back to {{.Addr}}", finding.Args{"Addr": f.Addr}))

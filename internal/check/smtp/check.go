@@ -37,6 +37,11 @@ func run(ctx context.Context, env *check.Env, t check.Servers) ([]finding.Findin
 	for _, r := range results {
 		fs = append(fs, r...)
 	}
+	for i := range fs { // one session knows the host only
+		if v := fs[i].Verify; len(v) > 0 && v[0] == "check" && t.Domain != "" {
+			fs[i].Verify = finding.Cmd("check", t.Domain)
+		}
+	}
 	return fs, nil
 }
 
