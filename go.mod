@@ -3,7 +3,6 @@ module github.com/mailwhy/mailwhy
 go 1.26.8
 
 require (
-	github.com/cosnicolaou/pbzip2 v1.0.5
 	github.com/klauspost/compress v1.20.3
 	github.com/miekg/dns v1.1.73
 	github.com/pelletier/go-toml/v2 v2.4.3

@@ -3,14 +3,13 @@ package logs
 import (
 	"bufio"
 	"bytes"
-	"context"
+	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
-	"github.com/cosnicolaou/pbzip2"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
@@ -145,7 +144,7 @@ func (in *Input) unpack(br *bufio.Reader) (io.Reader, error) {
 	case "xz":
 		return xz.NewReader(br)
 	case "bzip2":
-		return pbzip2.NewReader(context.Background(), br), nil
+		return bzip2.NewReader(br), nil
 	case "utf-16":
 		return newUTF16(br), nil
 	case "journal-export":
