@@ -54,3 +54,22 @@ func repeated(s string, sofar int) int {
 	}
 	return 0
 }
+
+// Flow joins the lines of a reply for reading: the code and status that a multi-line reply repeats are left out after
+// the first.
+func Flow(reply string) string {
+	words := strings.Fields(reply)
+	out := words[:0]
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		if i > 0 && len(w) > 4 && w[3] == '-' && (w[0] == '4' || w[0] == '5') && isDigit(w[1]) && isDigit(w[2]) && enhancedLen(w[4:]) == len(w)-4 {
+			continue
+		}
+		if i > 0 && i+1 < len(words) && len(w) == 3 && (w[0] == '4' || w[0] == '5') && enhancedLen(words[i+1]) == len(words[i+1]) && len(out) > 0 && strings.HasPrefix(words[0], w) {
+			i++
+			continue
+		}
+		out = append(out, w)
+	}
+	return strings.Join(out, " ")
+}

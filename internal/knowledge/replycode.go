@@ -57,6 +57,9 @@ func starts(text string, i int) bool {
 	if before == "" || len(before) != i && strings.ContainsRune(text[len(before):i], '\n') {
 		return true
 	}
+	if before[len(before)-1] >= 0x80 {
+		return true // behind Chinese or Japanese words
+	}
 	if after := text[i+3:]; len(after) > 5 && (after[0] == ' ' || after[0] == '-') && enhancedLen(after[1:]) > 0 {
 		return true
 	}

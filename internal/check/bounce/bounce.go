@@ -60,6 +60,7 @@ type Recipient struct {
 	Disagree      string              `json:"disagree,omitempty"` // the cause that the report's prose names, where the server's words name another
 	Named         bool                `json:"named"`              // the report names the recipient; else it comes from the returned message
 
+	what                                        string // the kind of the next command
 	owner                                       finding.Owner
 	next                                        finding.Command
 	causeName, meaning, userAdvice, adminAdvice knowledge.Text

@@ -1,6 +1,7 @@
 package bounce
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -25,6 +26,9 @@ func (r *Reader) judge(rep *dsn.Report, rc *dsn.Recipient) Recipient {
 	}
 	said, prose := r.sides(rc)
 	out.Command = r.command(said + "\n" + prose + "\n" + rc.Transcript)
+	if out.Command == "" {
+		out.Command = r.command(lines(rc.Evidence))
+	}
 	if out.RemoteHost == "" {
 		out.RemoteHost = hostSaid(rc.Text + "\n" + rc.Diagnostic)
 	}
@@ -89,6 +93,15 @@ func (r *Reader) sides(rc *dsn.Recipient) (said, prose string) {
 		prose = strings.Replace(prose, said, " ", 1)
 	}
 	return strings.TrimSpace(said), strings.TrimSpace(prose)
+}
+
+func lines(list []dsn.Line) string {
+	var b strings.Builder
+	for _, l := range list {
+		b.WriteString(l.Text)
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 // thin tells a reply that holds codes and no words.
@@ -182,7 +195,7 @@ func (o *Recipient) fill(read knowledge.Reading) {
 	if read.Hard {
 		o.Bounce = "hard"
 	}
-	o.next = nextCommand(read.Next, o)
+	o.what = read.Next
 }
 
 // finish lets the report's action overrule what only the codes said.
@@ -190,20 +203,39 @@ func (o *Recipient) finish(rep *dsn.Report, rc *dsn.Recipient) {
 	if rep.Kind == dsn.Delay || rc.Action == "delayed" {
 		o.Permanent, o.Bounce = false, "soft"
 	}
+	o.next = nextCommand(o.what, o, rep)
 	if o.next != nil {
 		o.Next = "mailwhy " + strings.Join(o.next, " ")
 	}
 }
 
-func nextCommand(what string, o *Recipient) finding.Command {
-	_, domain, ok := strings.Cut(o.Recipient, "@")
+// nextCommand is the command that looks closer: at the recipient's side, at our own domain, or at our address.
+func nextCommand(what string, o *Recipient, rep *dsn.Report) finding.Command {
+	_, theirs, ok := strings.Cut(o.Recipient, "@")
+	_, ours, mine := strings.Cut(firstOf(dsn.AddressIn(rep.Original.ReturnPath), dsn.AddressIn(rep.Original.From)), "@")
 	switch {
+	case what == "blocklist":
+		if ip := addressOfOurs(o.Diagnostic); ip != "" {
+			return finding.Cmd("blocklist", ip)
+		}
 	case what == "deliver" && ok:
 		return finding.Cmd("deliver", o.Recipient)
+	case what == "check" && o.Owner == "sender-admin" && mine:
+		return finding.Cmd("check", ours)
 	case what == "check" && ok && o.Owner != "sender-admin":
-		return finding.Cmd("check", domain)
+		return finding.Cmd("check", theirs)
 	}
 	return nil
+}
+
+// addressOfOurs finds the IP address that a refusing server names: ours.
+func addressOfOurs(said string) string {
+	for _, w := range strings.FieldsFunc(said, func(r rune) bool { return strings.ContainsRune(" []()<>;,=\"'", r) }) {
+		if ip, err := netip.ParseAddr(strings.Trim(w, ".:")); err == nil && ip.IsGlobalUnicast() && !ip.IsPrivate() {
+			return ip.String()
+		}
+	}
+	return ""
 }
 
 // bestStatus chooses the status: the field, unless it says nothing or contradicts the class of the code and the words
@@ -246,6 +278,11 @@ func evidence(rc *dsn.Recipient, diagnostic string) []string {
 		if s != "" && !seen[s] && len(out) < 12 {
 			seen[s] = true
 			out = append(out, s)
+		}
+	}
+	for _, e := range rc.Evidence { // the most telling lines first
+		if code, status := knowledge.Codes(e.Text); code > "4" || status > "4" && strings.Contains(e.Text, "iagnostic") {
+			add(e.Text)
 		}
 	}
 	for _, e := range rc.Evidence {

@@ -35,9 +35,6 @@ func (r *Reader) findings(f *Facts, subject finding.Subject) []finding.Finding {
 		}
 		who := who(rc)
 		one := rule.Failed(subject, finding.Args{"Recipient": who, "Cause": rc.causeName.Say(), "Advice": rc.adminAdvice.Say()}).Prove(rc.next)
-		if rc.Diagnostic != "" {
-			one = one.Saw(finding.Raw(rc.Diagnostic), finding.Sentence{})
-		}
 		for _, e := range rc.Evidence {
 			one = one.With(finding.Evidence{Source: "report", Place: place(f), Raw: e})
 		}
@@ -136,7 +133,7 @@ func (r *Reader) sections(f *Facts) []finding.Section {
 		row(&s, finding.S("refused by", nil), finding.Raw(rc.RemoteHost))
 		row(&s, finding.S("at the command", nil), finding.Raw(rc.Command))
 		row(&s, finding.S("code and status", nil), finding.Raw(strings.TrimSpace(rc.Code+" "+rc.Status)))
-		row(&s, finding.S("said", nil), finding.Raw(rc.Diagnostic))
+		row(&s, finding.S("said", nil), finding.Raw(knowledge.Flow(rc.Diagnostic)))
 		row(&s, finding.S("means", nil), rc.meaning.Say())
 		row(&s, finding.S("lasting", nil), lasting(f, rc))
 		row(&s, finding.S("certainty", nil), certainty(rc))

@@ -68,7 +68,7 @@ func (r *reader) clues(text string) *clues {
 			rec.WriteString(strings.ToLower(f.Value()))
 			rec.WriteByte('\n')
 		case f.Is("X-Mailer"), f.Is("User-Agent"), f.Is("X-MimeOLE"), f.Is("Content-Language"), f.Is("Thread-Index"), f.Is("X-Failed-Recipients"), f.Is("X-MS-Embedded-Report"), f.Is("X-SEF-Processed"),
-			f.Is("X-Aol-Ip"), f.Is("X-AMAZON-MAIL-RELAY-TYPE"), f.Is("X-Gm-Message-State"), f.Is("X-Zoho-Dkim"), f.Is("X-ZohoMail"), f.Is("X-Yandex-Front"), f.Is("X-Yandex-Uniq"):
+			f.Is("X-Aol-Ip"), f.Is("X-AMAZON-MAIL-RELAY-TYPE"), f.Is("X-Gm-Message-State"), f.Is("X-Zoho-Dkim"), f.Is("X-ZohoMail"), f.Is("X-MLServer"), f.Is("X-AhMailID"), f.Is("X-NAI-Header"), f.Is("X-GMX-Antispam"), f.Is("X-MXL-NoteHash"), f.Is("X-Yandex-Front"), f.Is("X-Yandex-Uniq"):
 			mailer.WriteString(strings.ToLower(f.Name + ":" + f.Value()))
 			mailer.WriteByte('\n')
 		}
@@ -261,10 +261,9 @@ func (r *reader) fallback(f *form, standard bool) {
 
 // words is the text without the returned message.
 func (r *reader) words(f *form) string {
-	lines := strings.Split(r.rep.Text, "\n")
-	from, to := r.region(f, lines)
+	from, to := r.region(f, r.rep.Text)
 	var out []string
-	for _, l := range lines[from:to] {
+	for _, l := range strings.Split(r.rep.Text[from:to], "\n") {
 		if l = strings.TrimSpace(l); l != "" && len(out) < maxEntryLines && !containsAny(strings.ToLower(l), f.Skip) {
 			out = append(out, l)
 		}
@@ -289,15 +288,14 @@ func (r *reader) returnedTo() string {
 
 // originalInText reads the returned message where it stands in the text, behind the line that announces it.
 func (r *reader) originalInText() {
-	lines := strings.SplitAfter(r.rep.Text, "\n")
-	pos := 0
-	for i, l := range lines {
-		pos += len(l)
-		if i > 0 && containsAny(strings.ToLower(l), r.forms.data.End) {
-			r.orig = false
-			r.original([]byte(strings.TrimLeft(r.rep.Text[pos:], "\n \t")))
-			return
-		}
+	text := r.rep.Text
+	i := firstAny(lower(text), r.forms.data.End)
+	if i < 0 {
+		return
+	}
+	if _, rest, ok := strings.Cut(text[i:], "\n"); ok {
+		r.orig = false
+		r.original([]byte(strings.TrimLeft(rest, "\n \t")))
 	}
 }
 

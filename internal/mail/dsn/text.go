@@ -15,46 +15,75 @@ const maxEntryLines = 60
 
 // scan reads the recipients out of the text by the rules of a form.
 func (r *reader) scan(f *form, text string) []entry {
-	lines := strings.Split(text, "\n")
-	from, to := r.region(f, lines)
+	from, to := r.region(f, text)
 	s := scanner{form: f, index: map[string]int{}, current: -1}
-	for i := from; i < to; i++ {
+	n := strings.Count(text[:from], "\n")
+	for rest := text[from:to]; rest != ""; {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\n")
+		n++
 		if len(s.entries) >= MaxRecipients {
 			r.limit("recipients")
 			break
 		}
-		s.line(lines[i], i+1)
+		s.line(line, n)
 	}
 	s.share()
 	return s.entries
 }
 
-// region is the span of lines that may name recipients.
-func (r *reader) region(f *form, lines []string) (from, to int) {
-	to = len(lines)
-	if len(f.Start) > 0 {
-		from = -1
-	}
-	for i, l := range lines {
-		low := strings.ToLower(l)
-		if from < 0 && containsAny(low, f.Start) {
-			from = i
-			continue
-		}
-		if from >= 0 && i > from && (containsAny(low, f.End) || containsAny(low, r.forms.data.End)) {
-			to = i
-			break
-		}
-	}
-	if from < 0 {
-		from = 0
-		for i, l := range lines { // the start is missing: take all up to the returned message
-			if low := strings.ToLower(l); containsAny(low, r.forms.data.End) && i > 0 {
-				return 0, i
+// region is the span of the text that may name recipients: whole lines, from the line behind the first start mark (or
+// the start) to the line of the first end mark behind it.
+func (r *reader) region(f *form, text string) (from, to int) {
+	low := lower(text)
+	started := len(f.Start) == 0
+	if !started {
+		if i := firstAny(low, f.Start); i >= 0 {
+			started = true
+			if from = strings.IndexByte(low[i:], '\n') + 1; from == 0 {
+				from = len(low) - i
 			}
+			from += i
 		}
 	}
-	return from, to
+	to = len(text)
+	for _, words := range [2][]string{f.End, r.forms.data.End} {
+		skip := 0 // a mark on the very first line marks nothing
+		if from == 0 {
+			skip = strings.IndexByte(low, '\n') + 1
+		}
+		if i := firstAny(low[from+skip:], words); i >= 0 {
+			i += from + skip
+			to = min(to, strings.LastIndexByte(low[:i], '\n')+1)
+		}
+	}
+	return from, max(from, to)
+}
+
+// firstAny is where the first of the words stands, or -1.
+func firstAny(s string, words []string) int {
+	first := -1
+	for _, w := range words {
+		if i := strings.Index(s, w); i >= 0 {
+			first = i
+			s = s[:min(len(s), i+len(w))] // only an earlier one matters
+		}
+	}
+	return first
+}
+
+// lower is ASCII lower case, so that offsets stay those of the text; other letters keep their case.
+func lower(s string) string {
+	if l := strings.ToLower(s); len(l) == len(s) {
+		return l
+	}
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
+	return string(b)
 }
 
 type scanner struct {
@@ -188,7 +217,7 @@ func transcript(text string) []string {
 		var line string
 		line, text, _ = strings.Cut(text, "\n")
 		t := strings.TrimSpace(line)
-		if strings.HasPrefix(t, ">>>") || strings.HasPrefix(t, "<<<") || strings.HasPrefix(t, "... while talking to") ||
+		if strings.HasPrefix(t, ">>>") || strings.HasPrefix(t, "<<<") || strings.HasPrefix(t, "-->") || strings.HasPrefix(t, "<--") || strings.HasPrefix(t, "... while talking to") ||
 			len(t) > 5 && (t[0] == '4' || t[0] == '5') && digit(t[1]) && digit(t[2]) && (t[3] == ' ' || t[3] == '-') {
 			out = append(out, t)
 			if len(out) >= 200 {
