@@ -16,7 +16,12 @@ require (
 	golang.org/x/text v0.43.0
 )
 
-require github.com/oschwald/maxminddb-golang/v2 v2.9.0
+require (
+	github.com/emersion/go-smtp v0.25.1
+	github.com/oschwald/maxminddb-golang/v2 v2.9.0
+)
+
+require github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // indirect
 
 require (
 	github.com/emersion/go-msgauth v0.7.0

@@ -24,4 +24,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).bounceCommand,
 	(*app).explainCommand,
 	(*app).scoreCommand,
+	(*app).inboxCommand,
 }
