@@ -109,7 +109,7 @@ func (c *Client) askLive(ctx context.Context, spec string, q Question) (p packet
 		return p, &wire.Fault{Kind: wire.Timeout, Op: "dns", Text: "no answer to the questions before this one"}
 	}
 	for n := range directTries {
-		p, err = c.exchange(ctx, s, q, c.opt.Timeout*time.Duration(n+1)/(directTries+1))
+		p, err = c.exchange(ctx, s, q, c.patience(s, n, directTries)*2/3)
 		var f *wire.Fault
 		if err == nil || ctx.Err() != nil || !errors.As(err, &f) || f.Kind == wire.NoRoute {
 			break

@@ -44,6 +44,11 @@ func (c *Client) exchange(ctx context.Context, s *server, q Question, wait time.
 	case <-ctx.Done():
 		return p, ctx.Err()
 	}
+	if err := s.window.enter(ctx); err != nil {
+		return p, err
+	}
+	lost := false
+	defer func() { s.window.leave(lost, c.now()) }()
 	start := c.now()
 	msg, err := c.transport(ctx, s, &q, wait, &p)
 	if err == nil && len(msg) >= headerLen && !q.NoEDNS && (msg[3]&0x0f == 1 || msg[3]&0x0f == 4) {
@@ -56,7 +61,7 @@ func (c *Client) exchange(ctx context.Context, s *server, q Question, wait time.
 	if ctx.Err() != nil && err != nil {
 		return p, ctx.Err() // the caller gave up; that says nothing of the server
 	}
-	s.note(p.RTT, err, c.now())
+	lost = s.note(p.RTT, err, c.now())
 	p.Msg = msg
 	return p, err
 }
@@ -92,10 +97,18 @@ func (c *Client) transport(parent context.Context, s *server, q *Question, wait 
 	return full, nil
 }
 
-// patience is how long try n of several waits: a lost packet should not cost the whole time-out.
-func (c *Client) patience(n int) time.Duration {
-	return c.opt.Timeout * time.Duration(min(n+1, c.opt.Tries)) / time.Duration(c.opt.Tries)
+// patience is how long try n of several waits: a lost packet should not cost the whole time-out. Where the server is
+// known to be quick, the first try is repeated early.
+func (c *Client) patience(s *server, n, tries int) time.Duration {
+	wait := c.opt.Timeout * time.Duration(min(n+1, tries)) / time.Duration(tries)
+	if usual := s.usual(); n == 0 && tries > 1 && usual > 0 {
+		wait = min(wait, max(impatient, 10*usual))
+	}
+	return wait
 }
+
+// impatient is the least time a try waits: most recursions are done by then.
+const impatient = 400 * time.Millisecond
 
 // stub asks the resolvers in turn until one says something of use.
 func (c *Client) stub(ctx context.Context, q Question) (packet, error) {
@@ -114,7 +127,7 @@ func (c *Client) stub(ctx context.Context, q Question) (packet, error) {
 		}
 		s := order[i]
 		tried[i]++
-		p, err := c.exchange(ctx, s, q, c.patience(n))
+		p, err := c.exchange(ctx, s, q, c.patience(s, n, c.opt.Tries))
 		if ctx.Err() != nil && err != nil {
 			return packet{Tries: tries}, ctx.Err()
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,12 +30,13 @@ type server struct {
 	addr  string // host:port to dial; for https the authority
 	name  string // DoT: the name the certificate must bear
 
-	mu    sync.Mutex
-	socks []*socket    // UDP
-	pipe  *pipe        // DoT
-	http  *http.Client // DoH
-	stats stats
-	used  atomic.Int64 // unix nanoseconds of the last use, for eviction
+	window window
+	mu     sync.Mutex
+	socks  []*socket    // UDP
+	pipe   *pipe        // DoT
+	http   *http.Client // DoH
+	stats  stats
+	used   atomic.Int64 // unix nanoseconds of the last use, for eviction
 }
 
 // Stat is what was learned of one server during the run.
@@ -53,7 +55,7 @@ type Stat struct {
 type stats struct {
 	questions, answers, timeouts, failures, strays int
 	silent                                         int       // time-outs in a row
-	silentAt                                       time.Time // of the last of them
+	silentAt, heardAt                              time.Time // of the last time-out, of the last answer
 	min, max, sum                                  time.Duration
 }
 
@@ -112,6 +114,9 @@ func hostPort(s, port string, names bool) (string, error) {
 	if err != nil {
 		host, p = s, port
 	}
+	if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+		return "", fmt.Errorf("%q is no port", p)
+	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		host = a.String()
 	} else if !names || host == "" || strings.ContainsAny(host, " /:") {
@@ -137,7 +142,8 @@ func (s *server) loopback() bool {
 	return err == nil && a.IsLoopback()
 }
 
-func (s *server) note(rtt time.Duration, err error, now time.Time) {
+// note keeps what one exchange told, and tells whether its answer was lost.
+func (s *server) note(rtt time.Duration, err error, now time.Time) (lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &s.stats
@@ -147,23 +153,35 @@ func (s *server) note(rtt time.Duration, err error, now time.Time) {
 			st.timeouts++
 			st.silent++
 			st.silentAt = now
-		} else {
-			st.failures++
+			return true
 		}
-		return
+		st.failures++
+		return false
 	}
-	st.silent = 0
+	st.silent, st.heardAt = 0, now
 	st.answers++
 	st.sum += rtt
 	st.max = max(st.max, rtt)
 	if st.min == 0 || rtt < st.min {
 		st.min = rtt
 	}
+	return false
+}
+
+// usual is the average time of an answer, 0 before there were ten.
+func (s *server) usual() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stats.answers < 10 {
+		return 0
+	}
+	return s.stats.sum / time.Duration(s.stats.answers)
 }
 
 // deadFor is how long a server that kept silent is left alone by questions that have no other server to go to.
 const (
 	deadAfter = 4
+	deadQuiet = 2 * time.Second // and this long without any answer: a burst that got lost is no death
 	deadFor   = 30 * time.Second
 )
 
@@ -171,7 +189,7 @@ const (
 func (s *server) dead(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stats.silent >= deadAfter && now.Sub(s.stats.silentAt) < deadFor
+	return s.stats.silent >= deadAfter && now.Sub(s.stats.silentAt) < deadFor && now.Sub(s.stats.heardAt) > deadQuiet
 }
 
 func (s *server) stat() Stat {

@@ -80,7 +80,7 @@ func (c *Client) Delegation(ctx context.Context, name string) (*Delegation, erro
 		return c.Walk(ctx, name)
 	}
 	d := &Delegation{Zone: name}
-	names := ancestors(name, "")
+	names := append([]string{""}, ancestors(name, "")...)
 	for _, n := range names[max(0, len(names)-3):] {
 		go c.Resolve(ctx, n, mail.TypeNS) // all at once: only the closest may be a zone
 	}
