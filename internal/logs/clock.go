@@ -1,6 +1,10 @@
 package logs
 
-import "time"
+import (
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+)
 
 // Clock turns the times of line prefixes into moments. It remembers the last hour it worked out, so that a line costs
 // a comparison and two small sums. One goroutine uses one Clock; the zero value reads UTC and takes 1970 for a missing
@@ -211,4 +215,19 @@ func (c *Clock) iso3339(b []byte) (at int64, z int32, zoned bool, n int) {
 		return 0, 0, false, 0
 	}
 	return (sec-int64(z))*1e9 + ns, z, true, n + zn
+}
+
+// When reads a time that stands in a column ("2026-11-22T01:45:23.123Z", "11/22/2026 1:45:23 AM", which is taken for
+// UTC as Exchange writes it) into the origin.
+func (c *Clock) When(b []byte, o *event.Origin) {
+	if at, z, zoned, n := c.iso3339(b); n > 0 {
+		o.At, o.Zone, o.ZoneSet, o.TimeSet = at, z, zoned, true
+		return
+	}
+	for _, layout := range [...]string{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "2/1/2006 15:04:05", "2006/1/2 15:04:05"} {
+		if t, err := time.Parse(layout, string(b[:min(len(b), 40)])); err == nil {
+			o.At, o.Zone, o.ZoneSet, o.TimeSet = t.UnixNano(), 0, true, true
+			return
+		}
+	}
 }

@@ -216,3 +216,27 @@ func After(b []byte, word string) (rest []byte, ok bool) {
 	}
 	return b, false
 }
+
+// QueueIDWord takes the queue id off the front of a milter's line ("4ABC: text"): a word of 6 to 24 letters, digits and
+// '-' with a digit in it, ended by a colon.
+func QueueIDWord(b []byte) (id, rest []byte, ok bool) {
+	n, digits := 0, false
+	for n < len(b) && n < 25 && (digit(b[n]) || lower(b[n]|0x20) || b[n] == '-') {
+		digits = digits || digit(b[n])
+		n++
+	}
+	if n < 6 || n > 24 || !digits && !upperHex(b[:n]) || n+1 >= len(b) || b[n] != ':' || b[n+1] != ' ' {
+		return nil, b, false
+	}
+	return b[:n], b[n+2:], true
+}
+
+// upperHex tells a short Postfix id that happens to have no digit.
+func upperHex(b []byte) bool {
+	for _, c := range b {
+		if !digit(c) && c-'A' > 5 {
+			return false
+		}
+	}
+	return true
+}

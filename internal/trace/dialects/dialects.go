@@ -4,14 +4,45 @@ package dialects
 
 import (
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/logs/amavis"
+	"github.com/mailwhy/mailwhy/internal/logs/clamav"
+	"github.com/mailwhy/mailwhy/internal/logs/dovecot"
+	"github.com/mailwhy/mailwhy/internal/logs/exchange"
 	"github.com/mailwhy/mailwhy/internal/logs/exim"
+	"github.com/mailwhy/mailwhy/internal/logs/fail2ban"
+	"github.com/mailwhy/mailwhy/internal/logs/haraka"
+	"github.com/mailwhy/mailwhy/internal/logs/opendkim"
+	"github.com/mailwhy/mailwhy/internal/logs/opendmarc"
+	"github.com/mailwhy/mailwhy/internal/logs/opensmtpd"
+	"github.com/mailwhy/mailwhy/internal/logs/policydspf"
 	"github.com/mailwhy/mailwhy/internal/logs/postfix"
+	"github.com/mailwhy/mailwhy/internal/logs/postgrey"
+	"github.com/mailwhy/mailwhy/internal/logs/qmail"
+	"github.com/mailwhy/mailwhy/internal/logs/rspamd"
+	"github.com/mailwhy/mailwhy/internal/logs/sendmail"
+	"github.com/mailwhy/mailwhy/internal/logs/spamassassin"
 )
 
-// All gives the dialects in the order in which they are asked whose a program is. A new one is a line here.
+// All gives the dialects in the order in which they are asked whose a program is. A new one is a line here. Policy
+// servers and filters come first, because they often run under Postfix's name.
 func All() []logs.Dialect {
 	return []logs.Dialect{
+		policydspf.Dialect{},
+		postgrey.Dialect{},
 		postfix.Dialect{},
 		exim.Dialect{},
+		dovecot.Dialect{},
+		sendmail.Dialect{},
+		exchange.Dialect{},
+		opensmtpd.Dialect{},
+		haraka.Dialect{},
+		qmail.Dialect{},
+		rspamd.Dialect{},
+		spamassassin.Dialect{},
+		amavis.Dialect{},
+		opendkim.Dialect{},
+		opendmarc.Dialect{},
+		clamav.Dialect{},
+		fail2ban.Dialect{},
 	}
 }

@@ -1,0 +1,164 @@
+// Package haraka reads the lines of Haraka in its default and logfmt-like forms: "[NOTICE] [UUID.1] [core] …".
+//
+// Promise: level, connection id and plugin in brackets decide; the fields behind are read left to right. The id of a
+// transaction ("UUID.1") serves as queue id. It judges nothing.
+package haraka
+
+import (
+	"bytes"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// Dialect is the Haraka dialect.
+type Dialect struct{}
+
+// Software names the family.
+func (Dialect) Software() event.Software { return event.Haraka }
+
+// Mine tells Haraka's program name.
+func (Dialect) Mine(program []byte) bool {
+	return string(program) == "haraka" || string(program) == "Haraka"
+}
+
+// bracket takes "[word] " off.
+func bracket(b []byte) (word, rest []byte, ok bool) {
+	if len(b) < 3 || b[0] != '[' {
+		return nil, b, false
+	}
+	i := bytes.IndexByte(b, ']')
+	if i < 0 {
+		return nil, b, false
+	}
+	return b[1:i], bytes.TrimLeft(b[i+1:], " "), true
+}
+
+// Parse reads one line.
+func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
+	level, b, ok := bracket(e.Msg)
+	id, b, ok2 := bracket(b)
+	plugin, b, ok3 := bracket(b)
+	if !ok || !ok2 || !ok3 {
+		return logs.Unparsed
+	}
+	switch string(level) {
+	case "WARN":
+		e.Level = event.Warn
+	case "ERROR":
+		e.Level = event.Error
+	case "CRIT", "ALERT", "EMERG":
+		e.Level = event.Fatal
+	}
+	if i := bytes.IndexByte(id, '.'); i > 0 {
+		e.Session, e.QueueID = id[:i], id
+	} else if len(id) > 8 {
+		e.Session = id
+	}
+	e.Text, e.Filter = b, plugin
+	word(e, plugin, b)
+	sink.Event(e)
+	return logs.Known
+}
+
+func word(e *event.Event, plugin, b []byte) {
+	verb, rest, _ := logs.Cut(b, " ")
+	switch string(verb) {
+	case "connect":
+		e.Kind = event.Connect
+	case "disconnect":
+		e.Kind = event.Disconnect
+	case "message":
+		e.Kind = event.Received
+	case "queue":
+		if e.Kind = event.Filter; bytes.Contains(rest, []byte("code=DENY")) {
+			e.Kind = event.Reject
+		}
+	case "delivered":
+		e.Kind, e.Status = event.Delivery, event.Sent
+	case "bounced":
+		e.Kind, e.Status = event.Delivery, event.Bounced
+	case "temp", "deferred", "temp_fail":
+		e.Kind, e.Status = event.Delivery, event.Deferred
+	case "secured:", "tls":
+		e.Kind = event.TLS
+	case "deny", "denied":
+		e.Kind = event.Reject
+	case "recipient", "sender":
+		e.Kind = event.Related
+		if _, a, ok := logs.Cut(rest, "<"); ok {
+			if addr, _, ok := logs.Angle(rest[len(rest)-len(a)-1:]); ok {
+				if e.To = addr; verb[0] == 's' {
+					e.To, e.From = nil, addr
+				}
+			}
+		}
+	default:
+		if e.Kind = event.Stats; e.Level >= event.Warn {
+			e.Kind = event.Warning
+		}
+	}
+	if string(plugin) == "auth" || logs.Has(plugin, "auth/") {
+		if bytes.Contains(b, []byte("pass:")) || logs.Has(b, "authed ") {
+			e.Kind = event.Auth
+		} else if bytes.Contains(b, []byte("fail")) {
+			e.Kind = event.AuthFailed
+		}
+	}
+	fields(e, rest)
+}
+
+// fields reads `ip=192.0.2.1 rdns=h helo=x mid=<m> size=1 rcpts=1/0/0 response="…" …`.
+func fields(e *event.Event, b []byte) {
+	for len(b) > 0 {
+		key, v, rest, ok := logs.Pair(b, " ")
+		if !ok {
+			_, r, more := logs.Cut(b, " ")
+			if !more {
+				return
+			}
+			b = r
+			continue
+		}
+		out := e.Kind == event.Delivery
+		switch string(key) {
+		case "ip":
+			if out {
+				e.RelayIP = v
+			} else {
+				e.ClientIP = v
+			}
+		case "host":
+			e.Relay = v
+		case "port":
+			if n, _ := logs.Number(v); out && n < 1<<16 {
+				e.RelayPort = uint16(n)
+			}
+		case "rdns":
+			e.ClientName = v
+		case "helo":
+			e.Helo = v
+		case "mid":
+			e.MessageID = logs.Bare(v)
+		case "size":
+			e.Size, _ = logs.Number(v)
+		case "domain":
+			if out {
+				e.To = v
+			}
+		case "delay":
+			e.Delay, _ = logs.Seconds(v)
+		case "response", "reason", "err":
+			e.Text = v
+			e.Code, e.DSN = logs.Code(v)
+			if e.Status == event.Sent {
+				if e.Ref, _ = logs.NextID(v); e.Ref != nil {
+					e.RefIs = event.Next
+				}
+			}
+		case "user", "authuser":
+			e.User = v
+		}
+		b = rest
+	}
+}

@@ -1,0 +1,33 @@
+package opensmtpd
+
+import (
+	"testing"
+
+	"github.com/mailwhy/mailwhy/internal/logs/logstest"
+)
+
+func TestLines(t *testing.T) {
+	logstest.Run(t, Dialect{}, []logstest.Case{
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 7a1b2c3d4e5f6071 smtp connected address=192.0.2.1 host=h.example`,
+			`connect session=7a1b2c3d4e5f6071 ip=192.0.2.1`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 7a1b2c3d4e5f6071 smtp message msgid=5f7c8a1b size=1234 nrcpt=1 proto=ESMTP`,
+			`received id=5f7c8a1b session=7a1b2c3d4e5f6071 size=1234`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 7a1b2c3d4e5f6071 smtp envelope evpid=5f7c8a1b12345678 from=<a@b.example> to=<li@mine.example>`,
+			`related id=5f7c8a1b session=7a1b2c3d4e5f6071 from=a@b.example to=li@mine.example`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 0000000000000000 mda delivery evpid=5f7c8a1b12345678 from=<a@b.example> to=<li@mine.example> rcpt=<li@mine.example> user=li delay=1s result=Ok stat=Delivered`,
+			`delivery id=5f7c8a1b from=a@b.example to=li@mine.example orig=li@mine.example user=li status=sent relay=local delay=1s`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 7a1b2c3d4e5f6072 mta delivery evpid=5f7c8a1b12345678 from=<a@b.example> to=<w@partner.example> rcpt=<-> source="192.0.2.3" relay="192.0.2.9 (mx.partner.example)" delay=2s result="Ok" stat="250 2.0.0 Ok: queued as 4ABCDEF123"`,
+			`delivery id=5f7c8a1b next=4ABCDEF123 from=a@b.example to=w@partner.example status=sent code=250 dsn=2.0.0 relay=mx.partner.example delay=2s`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 7a1b2c3d4e5f6072 mta delivery evpid=5f7c8a1b12345678 from=<a@b.example> to=<w@partner.example> rcpt=<-> source="192.0.2.3" relay="192.0.2.9 (mx.partner.example)" delay=2s result="PermFail" stat="550 5.1.1 no such user"`,
+			`delivery id=5f7c8a1b from=a@b.example to=w@partner.example status=bounced code=550 dsn=5.1.1 relay=mx.partner.example delay=2s`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: 7a1b2c3d4e5f6071 smtp failed-command command="RCPT TO:<x@mine.example>" result="550 Invalid recipient"`,
+			`reject session=7a1b2c3d4e5f6071 to=x@mine.example code=550`},
+		{`Nov 22 01:45:23 mx1 smtpd[12]: info: OpenSMTPD 7.4.0 starting`,
+			`started`},
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	logstest.Fuzz(f, Dialect{}, "smtpd",
+		`7a1b2c3d4e5f6071 smtp connected address=192.0.2.1 host=h.example`, `7a1b2c3d4e5f6071 smtp message msgid=5f7c8a1b size=1234 nrcpt=1 proto=ESMTP`, `7a1b2c3d4e5f6071 smtp envelope evpid=5f7c8a1b12345678 from=<a@b.example> to=<li@mine.example>`, `0000000000000000 mda delivery evpid=5f7c8a1b12345678 from=<a@b.example> to=<li@mine.example> rcpt=<li@mine.example> user=li delay=1s result=Ok stat=Delivered`)
+}

@@ -1,0 +1,122 @@
+// Package qmail reads the lines of qmail-send, as splogger or multilog keep them.
+//
+// Promise: the first words decide. qmail names a message by a number that it uses again, and its result lines by the
+// number of a delivery alone, which only the lines before tell the message of: both numbers are given, and joined by
+// nobody. It judges nothing.
+package qmail
+
+import (
+	"bytes"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// Dialect is the qmail dialect.
+type Dialect struct{}
+
+// Software names the family.
+func (Dialect) Software() event.Software { return event.Qmail }
+
+// Mine tells qmail's program names.
+func (Dialect) Mine(program []byte) bool {
+	return string(program) == "qmail" || logs.Has(program, "qmail-")
+}
+
+// Parse reads one line.
+func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
+	b := e.Msg
+	if sec, n := logs.Number(b); n >= 9 && n < len(b) && (b[n] == '.' || b[n] == ' ') { // splogger's own time
+		if i := bytes.IndexByte(b, ' '); i > 0 {
+			if !e.TimeSet {
+				e.At, e.TimeSet, e.ZoneSet = sec*1e9, true, true
+			}
+			b = b[i+1:]
+		}
+	}
+	e.Text = b
+	if !read(e, b) {
+		return logs.Unparsed
+	}
+	sink.Event(e)
+	return logs.Known
+}
+
+func read(e *event.Event, b []byte) bool {
+	if r, ok := logs.After(b, "new msg "); ok {
+		e.Kind, e.QueueID = event.Related, r
+		return true
+	}
+	if r, ok := logs.After(b, "info msg "); ok { // "info msg 123: bytes 456 from <a> qp 789 uid 1000"
+		var rest []byte
+		e.Kind = event.Received
+		e.QueueID, rest, _ = logs.Cut(r, ": bytes ")
+		e.Size, _ = logs.Number(rest)
+		if _, from, ok := logs.Cut(rest, " from "); ok {
+			e.From, _, _ = logs.Angle(from)
+		}
+		return true
+	}
+	if r, ok := logs.After(b, "starting delivery "); ok { // "5: msg 123 to remote b@c"
+		var to []byte
+		e.Kind = event.Related
+		e.Method, r, _ = logs.Cut(r, ": msg ")
+		e.QueueID, to, _ = logs.Cut(r, " to ")
+		e.Relay, e.To, _ = logs.Cut(to, " ")
+		return true
+	}
+	if r, ok := logs.After(b, "delivery "); ok {
+		return result(e, r)
+	}
+	if r, ok := logs.After(b, "end msg "); ok {
+		e.Kind, e.QueueID = event.Removed, r
+		return true
+	}
+	if r, ok := logs.After(b, "bounce msg "); ok {
+		e.Kind, e.RefIs = event.Notification, event.Bounce
+		e.QueueID, _, _ = logs.Cut(r, " ")
+		return true
+	}
+	for _, w := range [...]string{"status: ", "status ", "number of deliveries", "running"} {
+		if logs.Has(b, w) {
+			e.Kind = event.Stats
+			return true
+		}
+	}
+	if logs.Has(b, "alert: ") || logs.Has(b, "warning: ") || bytes.Contains(b, []byte("unable to ")) {
+		e.Kind, e.Level = event.Trouble, event.Error
+		return true
+	}
+	e.Kind = event.Stats
+	return logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "got SIG")
+}
+
+// result reads "5: success: 192.0.2.1_accepted_message./Remote_host_said:_250_ok/".
+func result(e *event.Event, b []byte) bool {
+	num, rest, ok := logs.Cut(b, ": ")
+	if !ok {
+		return false
+	}
+	e.Kind, e.Method = event.Delivery, num
+	word, text, _ := logs.Cut(rest, ": ")
+	switch string(word) {
+	case "success":
+		e.Status = event.Sent
+	case "deferral":
+		e.Status = event.Deferred
+	case "failure":
+		e.Status = event.Bounced
+	default:
+		return false
+	}
+	e.Text = text
+	if _, said, ok := logs.Cut(text, "Remote_host_said:_"); ok && len(said) >= 3 {
+		e.Code, _ = logs.Code(said[:3])
+	}
+	if i := bytes.Index(text, []byte("_accepted_message")); i > 0 {
+		e.RelayIP = text[:i]
+	} else if r, ok := logs.After(text, "Connected_to_"); ok {
+		e.RelayIP, _, _ = logs.Cut(r, "_but_")
+	}
+	return true
+}

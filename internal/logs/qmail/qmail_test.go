@@ -1,0 +1,33 @@
+package qmail
+
+import (
+	"testing"
+
+	"github.com/mailwhy/mailwhy/internal/logs/logstest"
+)
+
+func TestLines(t *testing.T) {
+	logstest.Run(t, Dialect{}, []logstest.Case{
+		{`@4000000065a1b2c312345678 new msg 123456`,
+			`related id=123456`},
+		{`@4000000065a1b2c312345678 info msg 123456: bytes 789 from <a@b.example> qp 12 uid 1000`,
+			`received id=123456 from=a@b.example size=789`},
+		{`@4000000065a1b2c312345678 starting delivery 5: msg 123456 to remote w@partner.example`,
+			`related id=123456 to=w@partner.example relay=remote`},
+		{`Nov 22 01:45:23 mx1 qmail: 1700000000.123456 delivery 5: success: 192.0.2.9_accepted_message./Remote_host_said:_250_ok/`,
+			`delivery status=sent code=250`},
+		{`Nov 22 01:45:23 mx1 qmail: 1700000000.123456 delivery 6: failure: Sorry,_no_mailbox_here_by_that_name._(#5.1.1)/`,
+			`delivery status=bounced`},
+		{`Nov 22 01:45:23 mx1 qmail: 1700000000.123456 bounce msg 123456 qp 99`,
+			`notification id=123456`},
+		{`Nov 22 01:45:23 mx1 qmail: 1700000000.123456 end msg 123456`,
+			`removed id=123456`},
+		{`Nov 22 01:45:23 mx1 qmail: 1700000000.123456 status: local 0/10 remote 1/20`,
+			`stats`},
+	})
+}
+
+func FuzzParse(f *testing.F) {
+	logstest.Fuzz(f, Dialect{}, "qmail",
+		`@4000000065a1b2c312345678 new msg 123456`, `bytes 789 from <a@b.example> qp 12 uid 1000`, `msg 123456 to remote w@partner.example`, `1700000000.123456 delivery 5: success: 192.0.2.9_accepted_message./Remote_host_said:_250_ok/`)
+}

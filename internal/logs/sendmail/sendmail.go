@@ -1,0 +1,313 @@
+// Package sendmail reads the lines of Sendmail: from= and to= lines, rejects by rulesets and milters, TLS, logins.
+//
+// Promise: the queue id and the first key decide what a line is; stat=, which quotes the remote server, is always read
+// to the end of the line. It judges nothing.
+package sendmail
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// Dialect is the Sendmail dialect.
+type Dialect struct{}
+
+// Software names the family.
+func (Dialect) Software() event.Software { return event.Sendmail }
+
+// Mine tells Sendmail's program names.
+func (Dialect) Mine(program []byte) bool {
+	switch string(program) {
+	case "sendmail", "sm-mta", "sm-msp-queue", "sm-msp", "sm-queue", "sm-client", "newaliases", "sm-acceptingconnections", "mail.local":
+		return true
+	}
+	return logs.Has(program, "sm-mta") || logs.Has(program, "sendmail")
+}
+
+// Parse reads one line.
+func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
+	b := e.Msg
+	if id, rest, ok := logs.QueueIDWord(b); ok && len(id) >= 8 {
+		e.QueueID, b = id, rest
+	} else if r, ok := logs.After(b, "NOQUEUE: "); ok {
+		b = r
+	}
+	e.Text = b
+	switch {
+	case logs.Has(b, "from="):
+		received(e, b)
+	case logs.Has(b, "to="):
+		delivery(e, b)
+	case logs.Has(b, "ruleset="):
+		ruleset(e, b)
+	case logs.Has(b, "AUTH=server"), logs.Has(b, "AUTH=client"):
+		e.Kind, e.Outbound = event.Auth, b[5] == 'c'
+		session(e, b)
+		if e.Outbound {
+			e.Kind = event.Stats
+		}
+	case logs.Has(b, "STARTTLS=server"), logs.Has(b, "STARTTLS=client"):
+		e.Kind, e.Outbound = event.TLS, b[9] == 'c'
+		session(e, b)
+		if e.TLSVersion == nil {
+			e.Kind = event.TLSFailed
+		}
+	default:
+		other(e, b)
+	}
+	sink.Event(e)
+	return logs.Known
+}
+
+// received reads "from=<a>, size=1, class=0, nrcpts=1, msgid=<m>, proto=ESMTP, daemon=MTA, relay=h [192.0.2.1]".
+func received(e *event.Event, b []byte) {
+	e.Kind, e.Text = event.Received, nil
+	for len(b) > 0 {
+		key, v, rest, ok := logs.Pair(b, ", ")
+		if !ok {
+			return
+		}
+		switch string(key) {
+		case "from":
+			e.From = logs.Bare(v)
+		case "size":
+			e.Size, _ = logs.Number(v)
+		case "nrcpts":
+			n, _ := logs.Number(v)
+			e.NRcpt = int32(min(n, 1<<30))
+		case "msgid":
+			e.MessageID = logs.Bare(v)
+		case "proto":
+			e.Proto = v
+		case "relay":
+			e.ClientName, e.ClientIP = relay(v)
+		}
+		b = rest
+	}
+}
+
+// relay reads "host [192.0.2.1]", "[192.0.2.1]", "li@localhost", "host [192.0.2.1] (may be forged)".
+func relay(v []byte) (name, ip []byte) {
+	i := bytes.IndexByte(v, '[')
+	if i < 0 {
+		return v, nil
+	}
+	name = bytes.TrimRight(v[:i], " .")
+	if j := bytes.IndexByte(v[i:], ']'); j > 0 {
+		ip = bytes.TrimPrefix(v[i+1:i+j], []byte("IPv6:"))
+	}
+	return name, ip
+}
+
+// delivery reads "to=<b>, ctladdr=<a>, delay=00:00:01, xdelay=…, mailer=esmtp, relay=…, dsn=2.0.0, stat=Sent (…)".
+func delivery(e *event.Event, b []byte) {
+	e.Kind = event.Delivery
+	var mailer []byte
+	for len(b) > 0 {
+		if stat, ok := logs.After(b, "stat="); ok {
+			status(e, stat)
+			break
+		}
+		key, v, rest, ok := logs.Pair(b, ", ")
+		if !ok {
+			break
+		}
+		switch string(key) {
+		case "to":
+			e.To = logs.FirstAngle(v)
+			if i := bytes.IndexByte(e.To, ','); i > 0 && v[0] != '<' {
+				e.To = logs.Bare(v[:i])
+			}
+		case "delay":
+			e.Delay = clock(v)
+		case "xdelay":
+			e.Delays.Set, e.Delays.Transfer = true, clock(v)
+		case "mailer":
+			mailer = v
+		case "relay":
+			e.Relay, e.RelayIP = relay(bytes.TrimSuffix(v, []byte(".")))
+		case "dsn":
+			e.DSN = v
+		}
+		b = rest
+	}
+	if e.Relay == nil || string(mailer) == "local" || string(mailer) == "prog" || string(mailer) == "*file*" {
+		e.Relay, e.RelayIP = mailer, nil
+	}
+}
+
+// clock reads "00:01:02" and "1+02:03:04".
+func clock(b []byte) time.Duration {
+	var days int64
+	if i := bytes.IndexByte(b, '+'); i > 0 {
+		days, _ = logs.Number(b[:i])
+		b = b[i+1:]
+	}
+	var hms [3]int64
+	for i := range hms {
+		v, n := logs.Number(b)
+		hms[i] = min(v, 1<<20)
+		if b = b[n:]; len(b) > 0 && b[0] == ':' {
+			b = b[1:]
+		}
+	}
+	return time.Duration(((min(days, 10000)*24+hms[0])*60+hms[1])*60+hms[2]) * time.Second
+}
+
+// status reads "Sent (OK id=1a)", "Deferred: Connection refused by h", "User unknown", "Service unavailable".
+func status(e *event.Event, b []byte) {
+	e.Text = b
+	switch {
+	case logs.Has(b, "Sent"), logs.Has(b, "Deliver"):
+		e.Status = event.Sent
+		if i := bytes.IndexByte(b, '('); i > 0 && b[len(b)-1] == ')' {
+			e.Text = b[i+1 : len(b)-1]
+			e.Code, _ = logs.Code(e.Text)
+			if e.Ref, e.Session = logs.NextID(e.Text); e.Ref == nil {
+				if id, _, ok := logs.Cut(e.Text, " Message accepted for delivery"); ok && bytes.IndexByte(id, ' ') < 0 && len(id) > 5 {
+					e.Ref = id
+				}
+			}
+			if e.Ref != nil {
+				e.RefIs = event.Next
+			}
+		}
+	case logs.Has(b, "Deferred"), logs.Has(b, "queued"):
+		e.Status = event.Deferred
+	case logs.Has(b, "quarantined"):
+		e.Status = event.Quarantined
+	default:
+		e.Status = event.Bounced
+		if len(e.DSN) > 0 && e.DSN[0] == '4' {
+			e.Status = event.Deferred
+		} else if len(e.DSN) > 0 && e.DSN[0] == '2' {
+			e.Status = event.Sent
+		}
+	}
+	if bytes.Contains(b, []byte("Message could not be delivered for")) || bytes.Contains(b, []byte("timed out")) && e.Status == event.Bounced {
+		e.Status = event.Expired
+	}
+}
+
+// ruleset reads "ruleset=check_rcpt, arg1=<b>, relay=h [192.0.2.1], reject=550 5.7.1 …". What follows reject= is ours.
+func ruleset(e *event.Event, b []byte) {
+	e.Kind = event.Policy
+	if _, r, ok := logs.Cut(b, ", reject="); ok {
+		e.Kind, e.Text = event.Reject, r
+		e.Code, e.DSN = logs.Code(r)
+	} else if _, r, ok := logs.Cut(b, ", discard"); ok {
+		e.Kind, e.Text = event.Reject, r
+	} else if _, r, ok := logs.Cut(b, ", quarantine="); ok {
+		e.Kind, e.Text = event.Hold, r
+	}
+	for len(b) > 0 {
+		key, v, rest, ok := logs.Pair(b, ", ")
+		if !ok || string(key) == "reject" {
+			return
+		}
+		switch string(key) {
+		case "ruleset":
+			e.Stage = stage(v)
+		case "arg1":
+			if string(e.Stage) == "MAIL" {
+				e.From = logs.Bare(v)
+			} else if string(e.Stage) == "RCPT" {
+				e.To = logs.Bare(v)
+			}
+		case "relay":
+			e.ClientName, e.ClientIP = relay(v)
+		}
+		b = rest
+	}
+}
+
+var stages = [...]struct{ rule, stage []byte }{{[]byte("check_rcpt"), []byte("RCPT")}, {[]byte("check_mail"), []byte("MAIL")}, {[]byte("check_relay"), []byte("CONNECT")}, {[]byte("check_data"), []byte("DATA")}, {[]byte("check_eom"), []byte("END-OF-MESSAGE")}}
+
+func stage(rule []byte) []byte {
+	for i := range stages {
+		if bytes.Equal(stages[i].rule, rule) {
+			return stages[i].stage
+		}
+	}
+	return rule
+}
+
+// session reads the fields of AUTH= and STARTTLS= lines.
+func session(e *event.Event, b []byte) {
+	for len(b) > 0 {
+		key, v, rest, ok := logs.Pair(b, ", ")
+		if !ok {
+			return
+		}
+		switch string(key) {
+		case "relay":
+			if e.Outbound {
+				e.Relay, e.RelayIP = relay(v)
+			} else {
+				e.ClientName, e.ClientIP = relay(v)
+			}
+		case "mech":
+			e.Method = v
+		case "authid":
+			e.User = v
+		case "version":
+			e.TLSVersion = v
+		case "cipher":
+			e.Cipher = v
+		case "verify":
+			e.Trust = v
+		}
+		b = rest
+	}
+}
+
+// other reads the remaining lines: bounces, milters, lost connections, the daemon itself.
+func other(e *event.Event, b []byte) {
+	switch {
+	case logs.Has(b, "Milter: "), logs.Has(b, "Milter ("):
+		if e.Kind = event.Filter; bytes.Contains(b, []byte("reject=")) {
+			e.Kind = event.Reject
+			_, r, _ := logs.Cut(b, "reject=")
+			e.Code, e.DSN = logs.Code(r)
+			e.Text = r
+		}
+		if r, ok := logs.After(b, "Milter: "); ok {
+			if key, v, _, ok := logs.Pair(r, ", "); ok && string(key) == "to" {
+				e.To = logs.Bare(v)
+			}
+		}
+	case logs.Has(b, "lost input channel from "), logs.Has(b, "timeout waiting for input from "), logs.Has(b, "collect: "):
+		e.Kind = event.Lost
+		if _, r, ok := logs.Cut(b, " from "); ok {
+			e.ClientName, e.ClientIP = relay(r)
+		}
+	case logs.Has(b, "done; "), logs.Has(b, "discarded"):
+		e.Kind = event.Removed
+	case logs.Has(b, "starting daemon"), logs.Has(b, "alias database "), logs.Has(b, "restarting "), logs.Has(b, "stopping "):
+		e.Kind = event.Started
+	case logs.Has(b, "rejecting connections"), logs.Has(b, "runqueue: Skipping"), logs.Has(b, "SYSERR"), bytes.Contains(b, []byte("No space left")), bytes.Contains(b, []byte("low on space")):
+		e.Kind, e.Level = event.Trouble, event.Error
+	default:
+		if id, rest, ok := logs.QueueIDWord(b); ok && e.QueueID != nil { // "OLD: NEW: DSN: User unknown"
+			e.Kind, e.Ref, e.RefIs, e.Text = event.Notification, id, event.Bounce, rest
+			switch {
+			case logs.Has(rest, "return to sender"):
+				e.Text = bytes.TrimPrefix(rest, []byte("return to sender: "))
+			case logs.Has(rest, "sender notify: "), logs.Has(rest, "DSN: Warning"):
+				e.RefIs = event.Delay
+			case logs.Has(rest, "clone "), logs.Has(rest, "owner"):
+				e.Kind, e.RefIs = event.Related, event.Parent
+			}
+			return
+		}
+		if id, ok := logs.After(b, "clone "); ok {
+			e.Kind, e.RefIs = event.Related, event.Parent
+			e.Ref, _, _ = logs.Cut(id, ",")
+			return
+		}
+		e.Kind = event.Warning
+	}
+}
