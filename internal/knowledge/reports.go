@@ -30,6 +30,7 @@ type ReportForm struct {
 	Rcpt     []string     `toml:"rcpt"`
 	Reason   []string     `toml:"reason"`
 	Skip     []string     `toml:"skip"`
+	Sure     bool         `toml:"sure"` // its marks stand in no ordinary mail
 	Returned bool         `toml:"returned"`
 	Before   bool         `toml:"before"`
 	Kind     string       `toml:"kind"`

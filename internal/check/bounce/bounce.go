@@ -88,7 +88,7 @@ func NewReader(k *knowledge.Base, lang finding.Lang) (*Reader, error) {
 	}
 	d := dsn.FormsData{End: w.End, Rcpt: w.Rcpt, Subject: w.Subject, Sender: w.Sender, Text: w.Text, AutoReply: w.AutoReply, AutoText: w.AutoText, Delay: w.Delay, Success: w.Success}
 	for _, f := range w.Form {
-		one := dsn.FormData{Name: f.Name, Software: f.Software, When: f.When, Start: f.Start, End: f.End, Rcpt: f.Rcpt, Reason: f.Reason, Skip: f.Skip, Returned: f.Returned, Before: f.Before, Kind: dsn.Kind(f.Kind)}
+		one := dsn.FormData{Name: f.Name, Software: f.Software, When: f.When, Start: f.Start, End: f.End, Rcpt: f.Rcpt, Reason: f.Reason, Skip: f.Skip, Sure: f.Sure, Returned: f.Returned, Before: f.Before, Kind: dsn.Kind(f.Kind)}
 		for _, h := range f.Hint {
 			one.Hint = append(one.Hint, dsn.HintData{Phrase: h.Phrase, Cause: h.Cause})
 		}

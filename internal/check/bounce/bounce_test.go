@@ -145,3 +145,23 @@ func BenchmarkRead(b *testing.B) {
 		r.Read(m)
 	}
 }
+
+// TestOrdinaryMail holds mail that carries the marks of a form and is none.
+func TestOrdinaryMail(t *testing.T) {
+	r := reader(t)
+	for _, c := range []struct {
+		from, subject, head, body string
+		kind                      dsn.Kind
+	}{
+		{"li@163.com", "hello", "Received: from x by smtp.163.com (Coremail) with SMTP id 1\n", "Noodles with wang@partner.example?", dsn.NotABounce},
+		{"shop@parcels.example", "Delivery status of your order", "", "Your parcel could not be delivered. Write to help@parcels.example.", dsn.NotABounce},
+		{"li@mine.example", "Fwd: a question about MDaemon", "", "Does MDaemon write to <wang@partner.example>?", dsn.NotABounce},
+		{"li@qq.com", "自动回复: hello", "Received: from x by newxmesmtp.qq.com\nAuto-Submitted: auto-replied\n", "我在休假。", dsn.AutoReply},
+		{"postmaster@mine.example", "Maintenance tonight", "", "The mail server will be down at 22:00.", dsn.NotABounce},
+	} {
+		f := r.Read([]byte("From: " + c.from + "\n" + c.head + "Subject: " + c.subject + "\n\n" + c.body + "\n"))
+		if f.Kind != c.kind {
+			t.Errorf("%s from %s is read as %s by %q", c.subject, c.from, f.Kind, f.Form)
+		}
+	}
+}

@@ -72,6 +72,9 @@ func (r *Reader) sides(rc *dsn.Recipient) (said, prose string) {
 	prose = rc.Text
 	for i, s := range []string{rc.Diagnostic, rc.Text, rc.Transcript} {
 		cand := knowledge.ReplyIn(s, r.words.Stop)
+		if i > 0 && strings.Contains(s, "<<< ") {
+			cand = firstOf(quoted(s), cand)
+		}
 		if code, _ := knowledge.Codes(cand); i > 0 && code == "" {
 			continue // a status in the prose is no server's reply
 		}
@@ -93,6 +96,20 @@ func (r *Reader) sides(rc *dsn.Recipient) (said, prose string) {
 		prose = strings.Replace(prose, said, " ", 1)
 	}
 	return strings.TrimSpace(said), strings.TrimSpace(prose)
+}
+
+// quoted is the first refusal among the lines that a report quotes of the other server ("<<< 550 …").
+func quoted(text string) string {
+	var out []string
+	for _, l := range strings.Split(text, "\n") {
+		said, ok := strings.CutPrefix(strings.TrimSpace(l), "<<< ")
+		if ok && len(said) > 3 && (said[0] == '4' || said[0] == '5') {
+			out = append(out, said)
+		} else if len(out) > 0 {
+			break
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 func lines(list []dsn.Line) string {

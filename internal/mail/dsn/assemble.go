@@ -77,23 +77,31 @@ func (r *reader) clues(text string) *clues {
 	return c
 }
 
-// choose finds the form of the report, or nil where the message is none.
+// choose finds the form of the report, or nil where the message is none. A form is believed only where something beside
+// its marks speaks for a report: many marks (a provider's name) stand in ordinary mail too.
 func (r *reader) choose(c *clues, standard bool) *form {
+	d := &r.forms.data
+	failed := strings.Contains(c.mailer, "x-failed-recipients:")
 	for i := range r.forms.forms {
-		if r.forms.forms[i].fits(c) {
-			return &r.forms.forms[i]
+		if f := &r.forms.forms[i]; f.Kind != "" && f.fits(c) {
+			return f
 		}
 	}
-	d := &r.forms.data
-	if standard || strings.Contains(c.mailer, "x-failed-recipients:") {
-		return &r.forms.generic
-	}
-	if r.answers(c) {
+	if !standard && !failed && r.answers(c) {
 		return nil
 	}
 	sender := containsAny(c.from, d.Sender) || c.from == "" || c.from == "<>"
 	subject, said := containsAny(c.subject, d.Subject), containsAny(c.text, d.Text)
-	if sender && (subject || said) || subject && said {
+	empty := strings.TrimSpace(r.head.Get("Return-Path")) == "<>"
+	machine := standard || failed || sender || empty
+	for i := range r.forms.forms {
+		f := &r.forms.forms[i]
+		if f.fits(c) && (machine || f.Sure || subject && said) {
+			return f
+		}
+	}
+	auto := r.head.Get("Auto-Submitted") != ""
+	if standard || failed || sender && (subject || said) || subject && said && (empty || auto) {
 		return &r.forms.generic
 	}
 	return nil

@@ -16,6 +16,7 @@ type FormData struct {
 	Rcpt     []string // regular expressions for a line that names a recipient: group 1 the address, group 2 what follows
 	Reason   []string // a line that holds one of these comes before (or holds) the reason shared by all recipients
 	Skip     []string // lines that hold one of these say nothing
+	Sure     bool     // its marks stand in no ordinary mail
 	Returned bool     // the recipients are those of the returned message, where the text names none
 	Before   bool     // a recipient's lines stand in front of the line that names it
 	Kind     Kind     // where the form has one kind only
