@@ -50,6 +50,7 @@ The transcripts are shown with -v.`),
 				return err
 			}
 			if src.IsValid() {
+				env.Probe.NoIPv6 = env.Probe.NoIPv6 || src.Is4() // the other family cannot be reached from there
 				env.Dial = &net.Dialer{Timeout: a.opt.timeout, LocalAddr: &net.TCPAddr{IP: src.AsSlice()}}
 			}
 			env.Gate = &wire.Gate{AtOnce: 1}

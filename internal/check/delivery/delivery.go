@@ -161,7 +161,9 @@ func Look(ctx context.Context, env *check.Env, opt Options) *Facts {
 	}
 	wg.Wait()
 	f.serve(ctx, env, opt)
-	f.Self = lookSelf(ctx, env, f, opt)
+	if len(f.Attempts) > 0 || opt.PublicIP.IsValid() {
+		f.Self = lookSelf(ctx, env, f, opt)
+	}
 	return f
 }
 

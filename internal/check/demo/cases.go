@@ -50,6 +50,7 @@ var Cases = []Case{
 	{Name: "relay", About: finding.M("open relay, old certificate, too many lookups"), Check: true,
 		records: "@ IN MX 10 mx\nmx IN A {ip}\n@ IN TXT \"v=spf1 a mx include:a.relay.example include:b.relay.example ?all\"\n" +
 			"a IN TXT \"v=spf1 a:1.relay.example a:2.relay.example a:3.relay.example a:4.relay.example a:5.relay.example ~all\"\n" +
+			"1 IN A {ip}\n2 IN A {ip}\n3 IN A {ip}\n4 IN A {ip}\n5 IN A {ip}\n6 IN A {ip}\n7 IN A {ip}\n@ IN A {ip}\n" +
 			"b IN TXT \"v=spf1 a:6.relay.example a:7.relay.example ~all\"\n",
 		server: withCert(func(w *World, l *wiretest.Leaf) {
 			l.Names, l.NotAfter = []string{"www.relay.example"}, w.now.Add(50*time.Hour)

@@ -29,6 +29,7 @@ import (
 const (
 	resolver = "192.31.196.53"
 	authNS   = "192.175.48.53"
+	authNS2  = "192.31.196.54"
 	ourName  = "mail.mine.example"
 	// Sender is who writes in the demo.
 	Sender = "li@mine.example"
@@ -111,11 +112,9 @@ func (w *World) raise() (err error) {
 
 // names starts the resolver and the authoritative server.
 func (w *World) names(zones []string) error {
-	auth, err := w.net.DNS([]string{authNS}, zones...)
-	if err != nil {
+	if _, err := w.net.DNS([]string{authNS, authNS2}, zones...); err != nil {
 		return err
 	}
-	_ = auth
 	r, err := w.net.DNS([]string{resolver}, zones...)
 	if err != nil {
 		return err
@@ -126,8 +125,8 @@ func (w *World) names(zones []string) error {
 
 // zone writes a zone as a file would have it.
 func zone(origin, records string) string {
-	return fmt.Sprintf("$ORIGIN %s.\n$TTL 300\n@ IN SOA ns1.%s. hostmaster.%s. 2026112200 7200 3600 1209600 300\n@ IN NS ns1.%s.\nns1 IN A %s\n%s\n",
-		origin, origin, origin, origin, authNS, records)
+	return fmt.Sprintf("$ORIGIN %s.\n$TTL 300\n@ IN SOA ns1.%s. hostmaster.%s. 2026112200 7200 3600 1209600 300\n@ IN NS ns1.%s.\n@ IN NS ns2.%s.\nns1 IN A %s\nns2 IN A %s\n%s\n",
+		origin, origin, origin, origin, origin, authNS, authNS2, records)
 }
 
 // fixedZones are those of no case: reverse names first, our own domain, the demo's blocklist, and the hosts that tell
@@ -175,7 +174,8 @@ func (w *World) Env(c *Case) *check.Env {
 			"outbound.toml":   {Data: []byte("checked = 2026-11-22\nhosts = [\"open1.demo.example\", \"open2.demo.example\"]\n")},
 		}),
 		Probe: check.Probe{HELO: ourName, Timeout: time.Second, NoIPv6: true},
-		DNS:   dns.New(dns.Options{Servers: []string{resolver}, Dial: w.net, Now: clock, Timeout: time.Second, NoIPv6: true}),
+		DNS: dns.New(dns.Options{Servers: []string{resolver}, Dial: w.net, Now: clock, Timeout: time.Second, NoIPv6: true,
+			Anchors: []string{"invalid. IN DS 1 13 2 " + strings.Repeat("00", 32)}}), // the demo's names are not signed
 	}
 	env.SMTP = &smtp.Prober{Door: env.SMTPDoor()}
 	return env

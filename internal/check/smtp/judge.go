@@ -70,11 +70,27 @@ func (j *judge) evidence(stages ...smtp.StageName) []finding.Evidence {
 		if st.Fault != nil {
 			raw = strings.TrimSpace(raw + " " + st.Fault.Text)
 		}
+		if line := said(st); raw != "" && line != "" {
+			raw = line + " → " + raw
+		}
 		if raw != "" {
 			out = append(out, finding.Evidence{Source: "smtp", Place: j.place(), At: j.s.Started, Raw: raw})
 		}
 	}
 	return out
+}
+
+// said is the command line of a stage whose reply means little without it.
+func said(st *smtp.Stage) string {
+	switch st.Name {
+	case smtp.MailFrom:
+		return "MAIL FROM:<" + st.Arg + ">"
+	case smtp.RcptTo:
+		return "RCPT TO:<" + st.Arg + ">"
+	case smtp.Vrfy:
+		return "VRFY " + st.Arg
+	}
+	return ""
 }
 
 // untested says why a rule could not be tested, from a reply that put us off or a fault.

@@ -38,19 +38,17 @@ func run(ctx context.Context, env *check.Env, t check.Servers) ([]finding.Findin
 }
 
 // address looks at one server. One that cannot be reached or offers no STARTTLS has nothing to judge here: the smtp
-// pack says so.
+// pack says so, as it does of a handshake that breaks.
 func address(ctx context.Context, env *check.Env, a check.ServerAddr, th *knowledge.Thresholds) []finding.Finding {
 	s, err := env.Session(ctx, env.ProbePlan(a.Host, a.Addr))
-	if err != nil || s.TLS == nil {
+	if err != nil || s.TLS == nil || s.TLS.Fault != nil {
 		return nil
 	}
 	f := Facts{
 		Subject: finding.Host(a.Host), Place: Place(a.Host, a.Addr, 25), Handshake: s.TLS,
 		Verify: finding.Cmd("tls", net.JoinHostPort(a.Host, "25")),
 	}
-	if s.TLS.Fault == nil {
-		f.ask(ctx, Door(env), wiretls.Target{Host: a.Host, Addr: a.Addr, Port: 25, Start: "smtp"})
-	}
+	f.ask(ctx, Door(env), wiretls.Target{Host: a.Host, Addr: a.Addr, Port: 25, Start: "smtp"})
 	return Judge(f, th)
 }
 
