@@ -30,6 +30,14 @@ type logsOptions struct {
 	compare, geoip string
 }
 
+// rows is how many rows of each table are needed: all with --full.
+func (o *logsOptions) rows() int {
+	if o.full {
+		return 0
+	}
+	return o.top
+}
+
 func (a *app) logsCommand() *cobra.Command {
 	var o logsOptions
 	c := &cobra.Command{
@@ -84,10 +92,10 @@ func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
 		}
 	} else {
 		sum := a.sumLogs(ctx, args, span, o.unparsed)
-		in.Stats, in.Files, in.Unread = sum.tally.Stats(0), sum.files, sum.unread
+		in.Stats, in.Files, in.Unread = sum.tally.Stats(o.rows()), sum.files, sum.unread
 		if len(o.against) > 0 {
 			other := a.sumLogs(ctx, o.against, span, false)
-			in.Against = other.tally.Stats(0)
+			in.Against = other.tally.Stats(o.rows())
 			in.Files = append(in.Files, other.files...)
 		}
 	}
@@ -109,9 +117,13 @@ func (a *app) splitPeriods(ctx context.Context, args []string, word string, in *
 	now, before := opt, opt
 	now.Since = end.Add(-length)
 	before.Since, before.Until = end.Add(-2*length), end.Add(-length)
+	rows := in.Top
+	if in.Full {
+		rows = 0
+	}
 	sum := a.sumLogs(ctx, args, now, false)
-	in.Stats, in.Files = sum.tally.Stats(0), sum.files
-	in.Against = a.sumLogs(ctx, args, before, false).tally.Stats(0)
+	in.Stats, in.Files = sum.tally.Stats(rows), sum.files
+	in.Against = a.sumLogs(ctx, args, before, false).tally.Stats(rows)
 	return nil
 }
 

@@ -196,10 +196,13 @@ func (t *text) findings(fs []finding.Finding) {
 				first = false
 			}
 			k := g[0].Rule.ID + v.String()
-			told[k]++
+			if told[k]++; told[k] > inBrief && !t.Verbose {
+				continue
+			}
 			t.block(g, fs, told[k] > inFull && !t.Verbose)
 		}
 	}
+	t.untold(groups, told)
 	t.rest(fine, len(na), first)
 }
 
@@ -237,8 +240,24 @@ func group(fs []finding.Finding) [][]finding.Finding {
 	return out
 }
 
-// inFull is how many findings of one rule are shown whole without -v; the others get their sentence only.
-const inFull = 3
+// inFull is how many findings of one rule are shown whole without -v; up to inBrief get their sentence only, the others
+// are counted.
+const (
+	inFull  = 3
+	inBrief = 10
+)
+
+// untold says how many findings of a rule were left out.
+func (t *text) untold(groups [][]finding.Finding, told map[string]int) {
+	for _, g := range groups {
+		k := g[0].Rule.ID + g[0].Verdict().String()
+		if n := told[k] - inBrief; n > 0 && !t.Verbose {
+			s := finding.S("{{.N}} more of {{.Rule}} (-v)", finding.Args{"N": n, "Rule": g[0].Rule.ID}).In(t.Lang)
+			t.hang(t.mark(g[0].Verdict())+"  ", s)
+			told[k] = 0
+		}
+	}
+}
 
 // block draws the findings of one group; brief is their sentence only.
 func (t *text) block(g []finding.Finding, all []finding.Finding, brief bool) {

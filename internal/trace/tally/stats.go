@@ -167,7 +167,8 @@ type Stats struct {
 	TLS              []Row[int64]   `json:"tls"`   // "in TLSv1.3", "out failed"
 }
 
-// Stats closes the sum. top bounds the rows of each table; 0 means all.
+// Stats closes the sum. top bounds the rows of the tables of addresses and clients, 0 means all; relays, accounts,
+// sources and reasons are always whole, because opinions need them.
 func (t *Tally) Stats(top int) *Stats {
 	s := &Stats{Totals: t.total}
 	if t.last > 0 {
@@ -187,11 +188,11 @@ func (t *Tally) Stats(top int) *Stats {
 	s.Totals.Recipients, s.Totals.RecipientDoms = delivered(t.rcpts), delivered(t.rcptDoms)
 	s.Senders, s.SenderDomains = head(t.senders, top), head(t.senderDoms, top)
 	s.Recipients, s.RecipientDomains = head(t.rcpts, top), head(t.rcptDoms, top)
-	s.Clients, s.Relays = head(t.clients, top), head(t.relays, top)
-	s.Accounts = convert(head(t.accounts, top), (*account).public)
-	s.Sources = convert(head(t.sources, top), (*source).public)
+	s.Clients, s.Relays = head(t.clients, top), head(t.relays, 0)
+	s.Accounts = convert(head(t.accounts, 0), (*account).public)
+	s.Sources = convert(head(t.sources, 0), (*source).public)
 	s.Words, s.TLS = head(t.words, 0).Rows, head(t.tls, 0).Rows
-	for _, e := range t.reasons.sorted() {
+	for _, e := range t.reasons.sorted(0) {
 		r := e.val
 		s.Reasons = append(s.Reasons, Reason{r.kind, r.n, int(r.code), r.stage, r.text, r.who, r.relay, time.Unix(0, r.first), time.Unix(0, r.last)})
 	}
@@ -199,10 +200,7 @@ func (t *Tally) Stats(top int) *Stats {
 }
 
 func head[T any](t *table[T], top int) Table[T] {
-	es := t.sorted()
-	if top > 0 && len(es) > top {
-		es = es[:top]
-	}
+	es := t.sorted(top)
 	out := Table[T]{Cut: t.cut, Rows: make([]Row[T], 0, len(es))}
 	out.Distinct, out.Exact = t.distinct()
 	for _, e := range es {

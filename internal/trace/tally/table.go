@@ -1,9 +1,11 @@
 package tally
 
 import (
+	"cmp"
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // table counts by key in bounded memory. Beyond its limit the lighter half of the entries is forgotten, and the number
@@ -97,18 +99,33 @@ func (t *table[T]) distinct() (n int64, exact bool) {
 	return t.seen.count(), false
 }
 
-// sorted lists the entries by weight, heaviest first, ties by key.
-func (t *table[T]) sorted() []entry[T] {
-	out := slices.Clone(t.ents)
-	slices.SortFunc(out, func(a, b entry[T]) int {
-		if d := t.weight(&b.val) - t.weight(&a.val); d != 0 {
-			return int(d)
+// sorted lists the heaviest entries, heaviest first, ties by key; top 0 means all. Where few of many are wanted the
+// rest is not sorted.
+func (t *table[T]) sorted(top int) []entry[T] {
+	order := func(a, b *entry[T]) int {
+		return cmp.Or(cmp.Compare(t.weight(&b.val), t.weight(&a.val)), strings.Compare(a.key, b.key))
+	}
+	if top <= 0 || top > len(t.ents) {
+		top = len(t.ents)
+	}
+	best := make([]*entry[T], 0, 2*top+1)
+	var floor *entry[T] // no entry behind it can be among the heaviest
+	for i := range t.ents {
+		e := &t.ents[i]
+		if floor != nil && order(e, floor) > 0 {
+			continue
 		}
-		if a.key < b.key {
-			return -1
+		if best = append(best, e); len(best) == cap(best) {
+			slices.SortFunc(best, order)
+			best = best[:top]
+			floor = best[top-1]
 		}
-		return 1
-	})
+	}
+	slices.SortFunc(best, order)
+	out := make([]entry[T], 0, min(top, len(best)))
+	for _, e := range best[:min(top, len(best))] {
+		out = append(out, *e)
+	}
 	return out
 }
 

@@ -54,7 +54,6 @@ type message struct {
 	client   string // domain of the client, "pickup" for local submission; "" once the sender was counted
 	sized    bool
 	deferred bool
-	bounced  bool
 }
 
 // New makes an empty tally.
