@@ -174,7 +174,7 @@ func oldDS(l dns.Link) []finding.Step {
 	var out []finding.Step
 	for _, d := range l.DS {
 		if !d.Matches {
-			out = append(out, finding.Step{Kind: finding.DNSDelete, Target: l.Zone + ". DS", Old: fmt.Sprintf("%d %d %d %s", d.Tag, d.Algorithm, d.Digest, d.Hash)})
+			out = append(out, finding.Step{Kind: finding.DNSDelete, Target: l.Zone + " DS", Old: fmt.Sprintf("%d %d %d %s", d.Tag, d.Algorithm, d.Digest, d.Hash)})
 		}
 	}
 	return out

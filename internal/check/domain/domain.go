@@ -195,10 +195,10 @@ func (f *Facts) judgeNoMail(all []finding.Finding, s finding.Subject) []finding.
 	}
 	w := ruleForgeable.Failed(s, finding.Args{"Domain": f.Domain, "NoSPF": noSPF, "NoDMARC": noDMARC, "Both": noSPF && noDMARC}).Prove(finding.Cmd("check", f.Domain))
 	if noSPF {
-		w = w.Mend(finding.Step{Kind: finding.DNSAdd, Target: f.Domain + ". TXT", New: `"v=spf1 -all"`})
+		w = w.Mend(finding.Step{Kind: finding.DNSAdd, Target: f.Domain + " TXT", New: `"v=spf1 -all"`})
 	}
 	if noDMARC && f.DMARC == "" {
-		w = w.Mend(finding.Step{Kind: finding.DNSAdd, Target: "_dmarc." + f.Domain + ". TXT", New: `"v=DMARC1; p=reject"`})
+		w = w.Mend(finding.Step{Kind: finding.DNSAdd, Target: "_dmarc." + f.Domain + " TXT", New: `"v=DMARC1; p=reject"`})
 	}
 	return append(all, w)
 }

@@ -45,7 +45,7 @@ func (x Exchange) text() string { return strconv.Itoa(int(x.Pref)) + " " + x.Hos
 
 // judgeSet looks at the records as a set: none, null, implicit, equal, twice.
 func judgeSet(f *Facts, s finding.Subject) []finding.Finding {
-	target := f.Domain + ". MX"
+	target := f.Domain + " MX"
 	nullMX := finding.Step{Kind: finding.DNSAdd, Target: target, New: "0 ."}
 	switch {
 	case len(f.MX) == 0 && len(f.Own) == 0 && f.ownErr != nil:
@@ -138,13 +138,13 @@ func judgeHosts(f *Facts, s finding.Subject) []finding.Finding {
 }
 
 func judgeHost(f *Facts, x Exchange, s finding.Subject) []finding.Finding {
-	target := f.Domain + ". MX"
+	target := f.Domain + " MX"
 	host := finding.Host(x.Host)
 	if ip, err := netip.ParseAddr(x.Host); err == nil {
-		name := "mail." + f.Domain + "."
+		name := "mail." + f.Domain
 		return []finding.Finding{ruleIP.Failed(s, args{"Domain": f.Domain, "Host": x.Host}).Mend(
 			finding.Step{Kind: finding.DNSAdd, Target: name + " " + map[bool]string{true: "A", false: "AAAA"}[ip.Is4()], New: ip.String()},
-			finding.Step{Kind: finding.DNSReplace, Target: target, Old: x.text(), New: fmt.Sprintf("%d %s", x.Pref, name)})}
+			finding.Step{Kind: finding.DNSReplace, Target: target, Old: x.text(), New: fmt.Sprintf("%d %s.", x.Pref, name)})}
 	}
 	if badName(x.Host) {
 		return []finding.Finding{ruleBadName.Failed(s, args{"Domain": f.Domain, "Host": x.Host})}

@@ -102,6 +102,9 @@ func judgeParent(d *dns.Delegation, s finding.Subject) []finding.Finding {
 		if d.Fault == "" {
 			return nil
 		}
+		if d.Parent == "" && d.Asked == "" && len(d.Hops) == 0 {
+			return []finding.Finding{ruleDelegation.Untested(s, finding.S("the resolver knows no zone above {{.Zone}}", args{"Zone": d.Zone}))}
+		}
 		return []finding.Finding{ruleDelegation.Untested(s, finding.S("the parent zone's servers could not be asked: {{.Text}}", args{"Text": d.Fault}))}
 	}
 	var out []finding.Finding

@@ -11,6 +11,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
 )
 
@@ -96,13 +97,22 @@ func (s *Server) look(ctx context.Context, env *check.Env, zone string) {
 func (s *Server) soa(ctx context.Context, env *check.Env, zone string) {
 	r, err := env.DNS.Ask(ctx, s.Addr.String(), dns.Question{Name: zone, Type: mail.TypeSOA})
 	if err != nil {
-		s.Fault, s.NoRoute = err.Error(), noRoute(err)
+		s.Fault, s.NoRoute = bare(err), noRoute(err)
 		return
 	}
 	s.RTT, s.AA, s.Rcode = r.RTT, r.AA, r.Rcode
 	if soa := r.Of(mail.TypeSOA); len(soa) > 0 {
 		s.SOA = readSOA(soa[0].Text)
 	}
+}
+
+// bare is the text of a fault without the server's address, which every sentence names already.
+func bare(err error) string {
+	text := wire.Classify("", err).Text
+	if _, after, ok := strings.Cut(text, ":53: "); ok {
+		return after
+	}
+	return text
 }
 
 // readSOA reads the presentation form; nil where it is none.
@@ -135,7 +145,7 @@ func (s *Server) tcp(ctx context.Context, env *check.Env, zone string) {
 	_, err := env.DNS.Ask(ctx, s.Addr.String(), dns.Question{Name: zone, Type: mail.TypeSOA, TCP: true})
 	s.TCPAsked = true
 	if err != nil {
-		s.TCPFault = err.Error()
+		s.TCPFault = bare(err)
 	}
 }
 

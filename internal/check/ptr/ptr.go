@@ -227,7 +227,7 @@ func (f *Facts) judgeConfirmed(s finding.Subject, names, elsewhere []string, unk
 		t = " AAAA"
 	}
 	return ruleUnconfirmed.Failed(s, finding.Args{"Addr": f.Addr, "Names": names, "Elsewhere": elsewhere}).
-		Mend(finding.Step{Kind: finding.DNSAdd, Target: names[0] + "." + t, New: f.Addr.String()})
+		Mend(finding.Step{Kind: finding.DNSAdd, Target: names[0] + t, New: f.Addr.String()})
 }
 
 // Check looks at every address of a domain's mail servers. They need not be those that send, so what would be an error

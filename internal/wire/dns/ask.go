@@ -115,8 +115,9 @@ func (c *Client) askLive(ctx context.Context, spec string, q Question) (p packet
 			break
 		}
 	}
-	if f := wire.Classify("dns", err); f != nil && f.Kind == wire.Timeout {
-		err = &wire.Fault{Kind: wire.Timeout, Op: "dns", Text: "no answer from " + spec, After: p.RTT}
+	var f *wire.Fault
+	if errors.As(err, &f) && f.Kind != wire.Canceled {
+		err = &wire.Fault{Kind: f.Kind, Op: "dns", Text: spec + ": " + words(f), After: p.RTT}
 	}
 	return p, err
 }

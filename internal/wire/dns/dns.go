@@ -231,16 +231,30 @@ func (f *Failure) Error() string {
 // String tells one try: "192.0.2.1:53 SERVFAIL".
 func (t Try) String() string {
 	if t.Fault != nil {
-		if t.Fault.Kind == wire.Timeout {
-			return t.Server + " no answer"
-		}
-		return t.Server + " " + t.Fault.Text
+		return t.Server + " " + words(t.Fault)
 	}
 	s := t.Server + " " + RcodeName(t.Rcode)
 	for _, e := range t.EDE {
 		s += " (" + e.String() + ")"
 	}
 	return s
+}
+
+// words says a fault without the addresses of our own sockets.
+func words(f *wire.Fault) string {
+	switch f.Kind {
+	case wire.Timeout:
+		return "no answer"
+	case wire.Refused:
+		return "connection refused"
+	case wire.Reset:
+		return "connection reset"
+	case wire.Unreachable:
+		return "unreachable"
+	case wire.NoRoute:
+		return "no route"
+	}
+	return f.Text
 }
 
 // Unwrap lets errors.Is and errors.As see mail.ErrTemporary and the fault.

@@ -232,7 +232,7 @@ func failure(k key, tries []Try) error {
 	f := &Failure{Name: k.name, Type: k.t, Tries: tries}
 	for i := len(tries) - 1; i >= 0; i-- {
 		if tries[i].Fault != nil {
-			f.cause = tries[i].Fault
+			f.cause = &wire.Fault{Kind: tries[i].Fault.Kind, Op: "dns", Text: f.Error()}
 			break
 		}
 	}
