@@ -55,6 +55,7 @@ func (s *score) add(ok bool, format string, args ...any) {
 var sets = []set{
 	{"spf", runSPF},
 	{"arc", runARC},
+	{"received", runReceived},
 }
 
 func main() {

@@ -9,7 +9,6 @@ package hops
 
 import (
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -49,7 +48,8 @@ type Hop struct {
 	Skew     *float64           `json:"clock_skew_seconds,omitempty"` // how far this host's clock is off, at least; negative: behind
 	ZoneSlip bool               `json:"zone_slip,omitempty"`          // the skew is whole hours: the time zone is set wrong, not the clock
 	Believed bool               `json:"believed"`
-	Doubts   []finding.Sentence `json:"doubts,omitempty"` // why the line looks forged
+	Doubts   []finding.Sentence `json:"doubts,omitempty"` // marks of forgery
+	Forged   bool               `json:"forged,omitempty"` // enough of them to say so
 	delay    time.Duration
 }
 
@@ -204,7 +204,7 @@ func (h *Hop) Receiver() string {
 	if h.By != "" {
 		return h.By
 	}
-	return strings.Fields(h.Software + " ?")[0]
+	return h.Name()
 }
 
 // BorderHost is the host that wrote the oldest line that can be believed, "" where there is none.

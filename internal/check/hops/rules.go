@@ -92,7 +92,7 @@ func judgeForged(p *Path, s finding.Subject) []finding.Finding {
 	var out []finding.Finding
 	for i := range p.Hops {
 		h := &p.Hops[i]
-		if len(h.Doubts) > 0 {
+		if h.Forged {
 			f := ruleForged.Failed(s, finding.Args{"By": h.Receiver(), "N": h.N, "Doubts": h.Doubts})
 			out = append(out, f.With(evidence(h)))
 		}

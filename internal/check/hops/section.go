@@ -43,6 +43,8 @@ func (p *Path) delayCell(h *Hop) finding.Sentence {
 		return finding.S("clock off by {{.Span}}", finding.Args{"Span": time.Duration(*h.Skew * float64(time.Second)).Abs()})
 	case h.Delay == nil:
 		return finding.Raw("")
+	case round(h.delay) == 0:
+		return finding.Raw("0 s")
 	case p.Slowest == h.N:
 		return finding.S("{{.Span}} slow", finding.Args{"Span": round(h.delay)})
 	}
@@ -89,7 +91,7 @@ func protocolCell(h *Hop) finding.Sentence {
 
 func beliefCell(p *Path, h *Hop) finding.Sentence {
 	switch {
-	case len(h.Doubts) > 0:
+	case h.Forged:
 		return finding.S("looks forged", nil)
 	case !h.Believed:
 		return finding.S("a claim", nil)

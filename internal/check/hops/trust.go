@@ -117,7 +117,7 @@ func (t trust) ours(h, older *Hop, org string) bool {
 		return true // inside one system or one private network
 	case !t.empty():
 		// The reverse name is our server's own finding; a greeting counts only where the next line was written under it.
-		return t.host(h.RDNS) || h.RDNS == "" && t.host(h.HELO) && strings.EqualFold(h.HELO, older.By)
+		return t.host(h.RDNS) || h.RDNS == "" && t.host(h.greeting()) && strings.EqualFold(h.greeting(), older.By)
 	case org == "":
 		return false
 	}
@@ -125,7 +125,15 @@ func (t trust) ours(h, older *Hop, org string) bool {
 		return true
 	}
 	// Exchange Online notes no reverse names: its hosts hand on among themselves by greeting.
-	return h.Family == "Exchange" && older.Family == "Exchange" && orgOf(h.HELO) == org && strings.EqualFold(h.HELO, older.By)
+	return h.Family == "Exchange" && older.Family == "Exchange" && orgOf(h.greeting()) == org && strings.EqualFold(h.greeting(), older.By)
+}
+
+// greeting is what the client called itself; over HTTP it is only named behind "from".
+func (h *Hop) greeting() string {
+	if h.HELO != "" {
+		return h.HELO
+	}
+	return h.From
 }
 
 // global tells whether an address can be a stranger's: no private, loopback, link-local or shared one.
@@ -136,40 +144,46 @@ func global(a netip.Addr) bool {
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 // doubt looks for marks of forgery in the lines beyond the trust line: a relay that a spammer writes himself tends to
-// know the software's form only from afar.
+// know the software's form only from afar. One weak mark alone (a date with a wrong weekday, a host that names itself by
+// another name) is noted, but proves nothing.
 func (p *Path) doubt() {
 	for i := range p.Hops {
 		h := &p.Hops[i]
 		if h.Believed {
 			continue
 		}
-		add := func(s finding.Sentence) { h.Doubts = append(h.Doubts, s) }
+		weight := 0
+		add := func(w int, s finding.Sentence) {
+			weight += w
+			h.Doubts = append(h.Doubts, s)
+		}
 		if why := idDoubt(h); !why.IsZero() {
-			add(why)
+			add(2, why)
 		}
 		if newer := p.newerStamp(i); newer != nil && !h.Time.IsZero() {
 			switch d := h.Time.Sub(newer.Time); {
 			case d > 25*60*60*1e9:
-				add(finding.S("its time lies {{.Span}} after the line above it", finding.Args{"Span": d}))
+				add(2, finding.S("its time lies {{.Span}} after the line above it", finding.Args{"Span": d}))
 			case -d > 30*24*60*60*1e9:
-				add(finding.S("its time lies {{.Span}} before the line above it", finding.Args{"Span": -d}))
+				add(1, finding.S("its time lies {{.Span}} before the line above it", finding.Args{"Span": -d}))
 			}
 		}
 		if h.Time.IsZero() && h.DateText == "" && h.Relay {
-			add(finding.S("it has no date, though every relay writes one", nil))
+			add(1, finding.S("it has no date, though every relay writes one", nil))
 		}
 		for _, f := range h.DateFaults {
 			if f == "wrong-weekday" || f == "bad-zone" {
-				add(finding.S("its date is impossible: {{.Date}}", finding.Args{"Date": h.DateText}))
+				add(1, finding.S("its date is impossible: {{.Date}}", finding.Args{"Date": h.DateText}))
 				break
 			}
 		}
 		if i+1 < len(p.Hops) && !p.Hops[i+1].Believed && p.Hops[i+1].Relay && unlinked(h, &p.Hops[i+1]) {
-			add(finding.S("the line above names another host as its client ({{.Client}}, not {{.By}})", finding.Args{"Client": p.Hops[i+1].Name(), "By": h.By}))
+			add(1, finding.S("the line above names another host as its client ({{.Client}}, not {{.By}})", finding.Args{"Client": p.Hops[i+1].Name(), "By": h.By}))
 		}
 		if border := p.border(); border != nil && orgOf(h.By) != "" && orgOf(h.By) == orgOf(border.By) && !samePlace(h, border) {
-			add(finding.S("it claims to be written by {{.By}}, a host of the receiving side, before the message came there", finding.Args{"By": h.By}))
+			add(2, finding.S("it claims to be written by {{.By}}, a host of the receiving side, before the message came there", finding.Args{"By": h.By}))
 		}
+		h.Forged = weight >= 2
 	}
 }
 
@@ -182,7 +196,7 @@ func (p *Path) border() *Hop {
 
 // samePlace tells whether the border took the message from a host of its own organisation, as at large providers.
 func samePlace(h, border *Hop) bool {
-	return orgOf(border.RDNS) == orgOf(h.By) || orgOf(border.HELO) == orgOf(h.By)
+	return orgOf(border.RDNS) == orgOf(h.By) || orgOf(border.greeting()) == orgOf(h.By)
 }
 
 func (p *Path) newerStamp(i int) *Hop {

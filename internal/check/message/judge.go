@@ -140,7 +140,7 @@ func headline(f *Facts, r *finding.Report) finding.Headline {
 	switch {
 	case len(f.Path.Hops) == 0:
 		h.Says = finding.S("{{.State}}.", args)
-	case f.Path.Origin.IsValid() && f.Path.Total > 0:
+	case f.Path.Origin.IsValid() && f.Path.Total >= time.Second:
 		h.Says = finding.S("{{.State}}. The message came in from {{.IP}} and took {{.N}} {{plural .N \"hop\" \"hops\"}} and {{.Took}}.", args)
 	case f.Path.Origin.IsValid():
 		h.Says = finding.S("{{.State}}. The message came in from {{.IP}} and took {{.N}} {{plural .N \"hop\" \"hops\"}}.", args)

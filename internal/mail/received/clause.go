@@ -159,7 +159,10 @@ func (c *clauses) close() {
 		h.setFrom(w)
 	case "by":
 		if h.By == "" {
-			h.By, h.ByIP = literal(strings.TrimSuffix(w[0], ":"))
+			h.By, h.ByIP = literal(w[0])
+			if !h.ByIP.IsValid() {
+				h.By = strings.TrimSuffix(h.By, ":")
+			}
 			h.byWords = strings.Join(w[1:], " ")
 			h.tlsWords(strings.Join(w[1:], " "))
 			if h.Software == "" && len(w) > 1 && !strings.HasPrefix(w[1], "[") {
