@@ -17,6 +17,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/dmarc"
 	"github.com/mailwhy/mailwhy/internal/check/dnssec"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
+	"github.com/mailwhy/mailwhy/internal/check/feedback"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/journey"
@@ -48,6 +49,7 @@ var catalogue = [][]*finding.Rule{
 	journey.Rules,
 	bounce.Rules,
 	dkim.Rules,
+	feedback.Rules,
 	dmarc.Rules,
 	smtp.Rules,
 	delivery.Rules,

@@ -99,6 +99,14 @@ func (t *tokenizer) fault(at int, format string, args ...any) error {
 	return &SyntaxError{line, col, fmt.Sprintf(format, args...)}
 }
 
+// missing is the fault of a token without end, or the error of the source where that is why.
+func (t *tokenizer) missing(format string, args ...any) error {
+	if t.err != nil && t.err != io.EOF {
+		return t.err
+	}
+	return t.fault(t.pos, format, args...)
+}
+
 // until gives the offset of what in buf at or after from, reading on as needed; -1 where the document ends first or the
 // token gets too long.
 func (t *tokenizer) until(from int, what string) int {
@@ -177,11 +185,11 @@ func (t *tokenizer) readText() error {
 	i := t.until(t.pos, "<")
 	if i < 0 {
 		i = t.end
-		if t.end-t.pos >= maxToken-1 {
-			return t.fault(t.pos, "text longer than %d bytes", maxToken)
-		}
 		if t.err != nil && t.err != io.EOF {
 			return t.err
+		}
+		if t.end-t.pos >= maxToken-1 {
+			return t.fault(t.pos, "text longer than %d bytes", maxToken)
 		}
 	}
 	t.text, t.raw = t.buf[t.pos:i], false
@@ -227,7 +235,7 @@ func (t *tokenizer) markup() (kind tokenKind, skip bool, err error) {
 func (t *tokenizer) pass(skip int, end string) error {
 	i := t.until(t.pos+skip, end)
 	if i < 0 {
-		return t.fault(t.pos, "%s is missing", end)
+		return t.missing("%s is missing", end)
 	}
 	t.pos = i + len(end)
 	return nil
@@ -236,7 +244,7 @@ func (t *tokenizer) pass(skip int, end string) error {
 func (t *tokenizer) instruction() error {
 	i := t.until(t.pos, "?>")
 	if i < 0 {
-		return t.fault(t.pos, "?> is missing")
+		return t.missing("?> is missing")
 	}
 	pi := string(t.buf[t.pos:i])
 	at := t.pos
@@ -261,7 +269,7 @@ func (t *tokenizer) cdata() error {
 	}
 	i := t.until(t.pos+open, "]]>")
 	if i < 0 {
-		return t.fault(t.pos, "]]> is missing")
+		return t.missing("]]> is missing")
 	}
 	t.text, t.raw = t.buf[t.pos+open:i], true
 	at := t.pos + open
@@ -272,12 +280,10 @@ func (t *tokenizer) cdata() error {
 func (t *tokenizer) element() (tokenKind, bool, error) {
 	i := t.until(t.pos, ">")
 	for i >= 0 && openQuote(t.buf[t.pos:i]) { // ">" may stand in an attribute
-		t0 := t.pos
 		i = t.until(i+1, ">")
-		_ = t0
 	}
 	if i < 0 {
-		return 0, false, t.fault(t.pos, "> is missing")
+		return 0, false, t.missing("> is missing")
 	}
 	at := t.pos
 	in := t.buf[t.pos+1 : i]
