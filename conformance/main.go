@@ -54,6 +54,7 @@ func (s *score) add(ok bool, format string, args ...any) {
 // sets are all sets, in the order shown.
 var sets = []set{
 	{"spf", runSPF},
+	{"reports", runReports},
 	{"arc", runARC},
 	{"received", runReceived},
 }

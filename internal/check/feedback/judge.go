@@ -192,7 +192,7 @@ func passesFor(names []string, domain string) bool {
 func Judge(s *Sum) []finding.Finding {
 	var out []finding.Finding
 	for _, t := range s.Troubles {
-		out = append(out, ruleBroken.Untested(finding.Subject{Kind: finding.KindFile, Name: t.File}, finding.S("{{.File}} cannot be read: {{.Why}}", finding.Args{"File": t.File, "Why": t.Why})))
+		out = append(out, ruleBroken.Untested(finding.Subject{Kind: finding.KindFile, Name: t.File}, finding.S("{{.File}}: {{.Why}}", finding.Args{"File": t.File, "Why": t.Why})))
 	}
 	n := 0
 	for _, src := range s.Sources {
@@ -278,7 +278,7 @@ func (s *Sum) nextStep(d *Domain) *finding.Finding {
 	}
 	lost := d.Lost[Failing] + d.Lost[Forwarder] + d.Lost[Fine]
 	share := 1 - float64(lost)/float64(own)
-	days := int((d.End - d.Begin + 43200) / 86400)
+	days := len(d.days)
 	args := finding.Args{"Domain": d.Name, "Next": string(next), "Days": days, "Share": strconv.FormatFloat(100*share, 'f', 1, 64)}
 	subject := finding.Domain(d.Name)
 	var f finding.Finding

@@ -38,9 +38,17 @@ func (s *Sum) headline(r *finding.Report) {
 		h.Says = finding.S("No report could be read from {{.Files}} {{plural .Files \"file\" \"files\"}}.", finding.Args{"Files": s.Files})
 	case s.Messages > 0 && lost > 0:
 		h.Says = finding.S("{{.Share}}% of {{.Messages}} messages pass DMARC; {{.Lost}} that look like your own fail and would be lost under a strict policy.", args)
-	case s.Messages > 0:
+	case s.Messages > 0 && h.State != finding.StateBroken && s.tlsFailures() == 0:
+		h.Owner, h.Next = finding.OwnerNobody, nil
 		h.Says = finding.S("{{.Share}}% of {{.Messages}} messages pass DMARC, and none that looks like your own fails.", args)
 	}
+}
+
+func (s *Sum) tlsFailures() (n uint64) {
+	for _, t := range s.TLS {
+		n += t.Failure
+	}
+	return n
 }
 
 func percent(part, whole uint64) string {
@@ -104,8 +112,8 @@ func (s *Sum) overview() finding.Section {
 		row(finding.S("complaints", nil), num(uint64(len(s.Complaints))))
 	}
 	if s.End > 0 {
-		row(finding.S("from", nil), day(s.Begin))
-		row(finding.S("to", nil), day(s.End))
+		row(finding.S("first day", nil), day(s.Begin))
+		row(finding.S("last day", nil), day(s.End))
 	}
 	return sec
 }
@@ -114,7 +122,7 @@ func (s *Sum) domainTable() finding.Section {
 	sec := finding.Section{
 		Title: finding.S("By domain", nil),
 		Columns: []finding.Sentence{finding.S("domain", nil), finding.S("policy", nil), finding.S("messages", nil), finding.S("pass", nil),
-			finding.S("let through", nil), finding.S("quarantined", nil), finding.S("refused", nil), finding.S("first", nil), finding.S("last", nil)},
+			finding.S("let through", nil), finding.S("quarantined", nil), finding.S("turned away", nil), finding.S("first", nil), finding.S("last", nil)},
 	}
 	for i, d := range s.Domains {
 		if i == 50 {

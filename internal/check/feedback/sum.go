@@ -45,6 +45,9 @@ type Sum struct {
 	Heads      []dmarcxml.Report `json:"report_heads,omitempty"` // the first few hundred
 	Troubles   []Trouble         `json:"troubles,omitempty"`
 
+	// EachRow, when set, sees every row as it is read, also of a report that later turns out broken. Its bytes are lent.
+	EachRow func(*dmarcxml.Row) `json:"-"`
+
 	seed     maphash.Seed
 	ids      map[uint64]bool
 	sources  map[sourceKey]*Source
@@ -66,6 +69,8 @@ type Domain struct {
 	End          int64              `json:"end"`
 	Classes      map[Class]uint64   `json:"classes,omitempty"` // messages
 	Lost         map[Class]uint64   `json:"failing,omitempty"` // messages that fail DMARC: what a policy would hit
+
+	days map[int64]bool // days that reports cover
 }
 
 type sourceKey struct {
@@ -169,13 +174,16 @@ type one struct{ big *Sum }
 
 func (s *Sum) begin() *one {
 	b := NewSum()
-	b.seed = s.seed
+	b.seed, b.EachRow = s.seed, s.EachRow
 	return &one{b}
 }
 
 // row counts a row. Its bytes are lent.
 func (o *one) row(rep *dmarcxml.Report, r *dmarcxml.Row) error {
 	b := o.big
+	if b.EachRow != nil {
+		b.EachRow(r)
+	}
 	name := rep.Policy.Domain
 	if name == "" {
 		name = strings.ToLower(string(r.HeaderFrom))
@@ -341,6 +349,7 @@ func (s *Sum) addAggregate(_ string, rep *dmarcxml.Report, o *one) {
 		}
 		to.Messages += d.Messages
 		to.Aligned += d.Aligned
+		to.cover(rep.Begin, rep.End)
 		to.Begin, to.End = earliest(to.Begin, rep.Begin), max(to.End, rep.End)
 		for k, n := range d.Dispositions {
 			to.Dispositions[k] += n
@@ -355,6 +364,16 @@ func (s *Sum) addAggregate(_ string, rep *dmarcxml.Report, o *one) {
 	}
 	for k, src := range b.sources {
 		s.bucket(k).merge(src, rep.Begin, rep.End)
+	}
+}
+
+// cover notes the days of a report; one that claims more than a month is taken for a month.
+func (d *Domain) cover(begin, end int64) {
+	if d.days == nil {
+		d.days = map[int64]bool{}
+	}
+	for day := begin / 86400; day <= (end-1)/86400 && day < begin/86400+31 && len(d.days) < 4000; day++ {
+		d.days[day] = true
 	}
 }
 
