@@ -123,7 +123,11 @@ func TestHeadlines(t *testing.T) {
 		{"refuses our IP for its name", func(b *bed, _ *delivery.Options) {
 			b.w.Self = netip.MustParseAddr("203.0.113.26")
 			b.a.Replies["RCPT"] = "550 5.7.25 Client host rejected: cannot find your reverse hostname, [203.0.113.26]"
-		}, finding.StateBroken, "because 203.0.113.26 has no PTR record", finding.OwnerNetwork},
+		}, finding.StateBroken, "because 203.0.113.26 has no PTR record", finding.OwnerSelf},
+		{"refuses our IP for a listing nobody confirms", func(b *bed, _ *delivery.Options) {
+			b.w.Self = netip.MustParseAddr("203.0.113.26")
+			b.a.Replies["RCPT"] = "554 5.7.1 Service unavailable; Client host [203.0.113.26] blocked using zen.spamhaus.org"
+		}, finding.StateBroken, "refuses the recipient wang@to.test: listed on a DNS blocklist.", finding.OwnerSelf},
 		{"no such domain", func(_ *bed, o *delivery.Options) { o.To = "wang@none.test" }, finding.StateBroken, "none.test does not exist", finding.OwnerSender},
 		{"null MX", func(_ *bed, o *delivery.Options) { o.To = "wang@null.to.test" }, finding.StateBroken, "takes no mail", finding.OwnerSender},
 		{"no server", func(_ *bed, o *delivery.Options) { o.To = "wang@bare.to.test" }, finding.StateBroken, "no MX record that leads to an address", finding.OwnerDomain},

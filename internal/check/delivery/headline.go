@@ -74,7 +74,7 @@ func acceptedHeadline(f *Facts, fs []finding.Finding, to finding.Args) finding.H
 func refusedHeadline(env *check.Env, f *Facts, fs []finding.Finding, to finding.Args) finding.Headline {
 	for i := range fs {
 		x := &fs[i]
-		if x.Outcome != finding.Fail || x.Rule != ruleRefused && x.Rule != ruleUTF8 {
+		if x.Outcome != finding.Fail || !isRefusal(x.Rule) && x.Rule != ruleUTF8 {
 			continue
 		}
 		if x.Rule == ruleUTF8 {
@@ -93,6 +93,10 @@ func refusedHeadline(env *check.Env, f *Facts, fs []finding.Finding, to finding.
 	return finding.Headline{State: finding.StateBroken, Says: finding.S("Not deliverable: {{.To}} is refused.", to)}
 }
 
+func isRefusal(r *finding.Rule) bool {
+	return r == ruleRefused || r == ruleRefusedName || r == ruleRefusedListed || r == ruleRefusedSPF
+}
+
 // rootOf is the finding that explains x, if it failed.
 func rootOf(fs []finding.Finding, x *finding.Finding) *finding.Finding {
 	for _, id := range x.Causes {
@@ -108,7 +112,7 @@ func rootOf(fs []finding.Finding, x *finding.Finding) *finding.Finding {
 // deferredHeadline tells a refusal that will pass from one for a lasting cause.
 func deferredHeadline(env *check.Env, f *Facts, fs []finding.Finding, to finding.Args) finding.Headline {
 	for i := range fs {
-		if fs[i].Rule == ruleRefused && fs[i].Outcome == finding.Fail {
+		if isRefusal(fs[i].Rule) && fs[i].Outcome == finding.Fail {
 			return refusedHeadline(env, f, fs, to)
 		}
 	}

@@ -194,7 +194,8 @@ func (j *judge) reply(a *Attempt, st *smtp.Stage) {
 	if read.Job == "sender-admin" {
 		owner = finding.OwnerSelf
 	}
-	x := ruleRefused.Failed(j.subject(&read), finding.Args{
+	rule, subject := j.about(&read)
+	x := rule.Failed(subject, finding.Args{
 		"Host": a.Host, "What": refusedWhat(st), "Cause": read.CauseName.Say(), "Reply": finding.Raw(st.Reply.String()), "To": j.f.To,
 		"Meaning": read.Meaning.Say(), "Advice": advice(&read),
 	}).With(ev).Prove(j.next(&read))
@@ -202,15 +203,20 @@ func (j *judge) reply(a *Attempt, st *smtp.Stage) {
 	j.add(x)
 }
 
-// subject is our own address where the refusal is about it, so that its root cause stands above it.
-func (j *judge) subject(read *knowledge.Reading) finding.Subject {
+// about gives the rule and the subject of a refusal: our own address where the refusal is about it, so that its root
+// cause stands above it.
+func (j *judge) about(read *knowledge.Reading) (*finding.Rule, finding.Subject) {
 	if s := j.f.Self; s != nil && s.IP.IsValid() {
 		switch read.Cause {
-		case "ptr-missing", "dnsbl-listed", "ip-blocked", "bad-reputation", "helo-rejected", "spf-failed":
-			return finding.IP(s.IP)
+		case "ptr-missing", "helo-rejected":
+			return ruleRefusedName, finding.IP(s.IP)
+		case "dnsbl-listed", "ip-blocked", "bad-reputation":
+			return ruleRefusedListed, finding.IP(s.IP)
+		case "spf-failed":
+			return ruleRefusedSPF, finding.IP(s.IP)
 		}
 	}
-	return j.to
+	return ruleRefused, j.to
 }
 
 func (j *judge) next(read *knowledge.Reading) finding.Command {
@@ -414,7 +420,12 @@ func (j *judge) together() {
 		}
 		x = x.With(finding.Evidence{Source: "smtp", Place: place(a), At: a.Session.Started, Raw: st.Fault.Error()})
 		if k := a.alive(); k != nil && st.Name == smtp.Connect && st.Fault.Kind == wire.Timeout {
-			j.add(ruleFiltered.Failed(j.to, finding.Args{"Addr": a.Addr, "Port": strconv.Itoa(int(k.Port)), "Side": f.side()}))
+			shut := ruleFiltered.Failed(j.to, finding.Args{"Addr": a.Addr, "Port": strconv.Itoa(int(k.Port)), "Side": f.side()})
+			if f.Outbound != nil && f.Outbound.Open() {
+				theirs := finding.OwnerServer
+				shut.Owner = &theirs
+			}
+			j.add(shut)
 		}
 	}
 	j.add(x)
@@ -445,7 +456,11 @@ func (j *judge) self() {
 	}
 	j.helo(ip)
 	j.policy(ip)
+	ours := finding.OwnerSelf // what others have to do for our address, we have to ask them for
 	for i := from; i < len(j.fs); i++ {
+		if w := j.fs[i].Rule.Owner; w == finding.OwnerServer || w == finding.OwnerNetwork {
+			j.fs[i].Owner = &ours
+		}
 		if x := &j.fs[i]; j.f.Result == Accepted && x.Level() == finding.Error {
 			mild := finding.Warning
 			x.Severity = &mild

@@ -74,16 +74,11 @@ var (
 		Repair: "The recipient's administrator repairs the server or takes it out of the DNS.",
 		Refs:   []finding.Ref{finding.RFC(5321, "5.1")},
 	}
-	ruleRefused = &finding.Rule{
-		ID: "deliver.refused", Severity: finding.Error, Owner: finding.OwnerRecipient,
-		Title: "refused", Says: "{{.Host}} refuses {{.What}}: {{.Cause}} ({{.Reply}})",
-		OK:     "{{.Host}} accepts {{.To}}",
-		Why:    "{{.Meaning}}",
-		Repair: "{{.Advice}}",
-		Refs:   []finding.Ref{finding.RFC(5321, "4.2"), finding.RFC(3463, "")},
-		After:  []string{"deliver.address-typo", "ptr.missing", "ptr.not-confirmed", "ptr.generic", "blocklist.listed", "deliver.spf-fails", "deliver.helo-unknown"},
-	}
-	ruleUTF8 = &finding.Rule{
+	ruleRefused       = refusal("deliver.refused", "refused", "deliver.address-typo")
+	ruleRefusedName   = refusal("deliver.refused-name", "refused because of our name", "ptr.missing", "ptr.not-confirmed", "ptr.generic", "deliver.helo-unknown")
+	ruleRefusedListed = refusal("deliver.refused-listed", "refused because of our reputation", "blocklist.listed")
+	ruleRefusedSPF    = refusal("deliver.refused-spf", "refused because of SPF", "deliver.spf-fails")
+	ruleUTF8          = &finding.Rule{
 		ID: "deliver.no-smtputf8", Severity: finding.Error, Owner: finding.OwnerRecipient,
 		Title: "the server does not know internationalised addresses", Says: "{{.Host}} does not offer SMTPUTF8, which {{.Address}} needs",
 		Why:    "A local part with other characters than ASCII can only be handed over with SMTPUTF8; the message bounces.",
@@ -149,8 +144,22 @@ var (
 	}
 )
 
+// refusal is a rule about a server's reply. There is one per kind of root cause, because only the server's words tell
+// which fault of ours explains its refusal: a missing reverse name does not explain a listing.
+func refusal(id string, title finding.Msg, after ...string) *finding.Rule {
+	return &finding.Rule{
+		ID: id, Severity: finding.Error, Owner: finding.OwnerRecipient,
+		Title: title, Says: "{{.Host}} refuses {{.What}}: {{.Cause}} ({{.Reply}})",
+		OK:     "{{.Host}} accepts {{.To}}",
+		Why:    "{{.Meaning}}",
+		Repair: "{{.Advice}}",
+		Refs:   []finding.Ref{finding.RFC(5321, "4.2"), finding.RFC(3463, "")},
+		After:  after,
+	}
+}
+
 // Rules lists every rule of this pack.
 var Rules = []*finding.Rule{
-	ruleSyntax, ruleTypo, ruleNoDomain, ruleNull, ruleNoServer, ruleViews, ruleReach, ruleFiltered, ruleSome, ruleRefused, ruleUTF8,
+	ruleSyntax, ruleTypo, ruleNoDomain, ruleNull, ruleNoServer, ruleViews, ruleReach, ruleFiltered, ruleSome, ruleRefused, ruleRefusedName, ruleRefusedListed, ruleRefusedSPF, ruleUTF8,
 	ruleSTS, ruleDANE, ruleTLS, ruleHELO, ruleSPF, ruleDMARC, ruleSelf,
 }

@@ -151,10 +151,12 @@ func Again(at time.Time, rep *smtp.Reply, read *knowledge.Reading) time.Time {
 			return at.Add(d)
 		}
 	}
-	switch read.TryAgain {
-	case "hours":
+	switch {
+	case read.Cause == "greylisted":
+		return at.Add(15 * time.Minute) // whatever else is said: servers open the gate after 1 to 10 minutes
+	case read.TryAgain == "hours":
 		return at.Add(4 * time.Hour)
-	case "after repair":
+	case read.TryAgain == "after repair":
 		return time.Time{}
 	}
 	return at.Add(15 * time.Minute)
