@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/bimi"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
@@ -48,6 +49,7 @@ var catalogue = [][]*finding.Rule{
 	tlsrpt.Rules,
 	journey.Rules,
 	bounce.Rules,
+	auth.Rules,
 	dkim.Rules,
 	feedback.Rules,
 	dmarc.Rules,

@@ -21,6 +21,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).demoCommand,
 	(*app).spfCommand,
 	(*app).dkimCommand,
+	(*app).verifyCommand,
 	(*app).headersCommand,
 	(*app).bounceCommand,
 	(*app).explainCommand,
