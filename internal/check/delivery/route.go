@@ -13,6 +13,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/mail"
 	"github.com/mailwhy/mailwhy/internal/mail/dane"
 	"github.com/mailwhy/mailwhy/internal/mail/mtasts"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
 	"github.com/mailwhy/mailwhy/internal/wire/http"
 )
@@ -132,7 +133,8 @@ func lookHost(ctx context.Context, env *check.Env, host string) *Route {
 
 // views asks every resolver of the run by itself.
 func views(ctx context.Context, env *check.Env, domain string) []View {
-	servers, err := env.DNS.Servers()
+	// Through the tape: another machine that replays has other resolvers.
+	servers, err := wire.Observe(env.Tape, "resolvers", struct{}{}, env.DNS.Servers)
 	if err != nil {
 		return nil
 	}

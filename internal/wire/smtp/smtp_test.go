@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -318,4 +319,45 @@ func FuzzReadReply(f *testing.F) {
 		smtp.ParseCaps(rep.Lines)
 		smtp.Address(rep)
 	})
+}
+
+func TestLongChain(t *testing.T) {
+	ca := authority(t)
+	srv := withTLS(t, ca, wiretest.Leaf{Names: []string{"mx.test"}})
+	c := &srv.TLS.Certificates[0]
+	for len(c.Certificate) < 100 {
+		c.Certificate = append(c.Certificate, ca.Cert.Raw)
+	}
+	s, err := smtp.Run(context.Background(), door(ca.Pool()), serve(t, srv))
+	if err != nil || s.Failed() != nil {
+		t.Fatal(err, s.Failed())
+	}
+	if len(s.TLS.Chain) != wire.MaxCertificates || s.TLS.Sent != 100 || !s.TLS.Trusted() {
+		t.Errorf("kept %d of %d, trust %q", len(s.TLS.Chain), s.TLS.Sent, s.TLS.Trust)
+	}
+}
+
+func TestNULsAreKept(t *testing.T) {
+	s, _ := smtp.Run(context.Background(), door(nil), serve(t, &wiretest.SMTP{Greeting: "220 a\x00b ESMTP"}))
+	if g := s.Reply(smtp.Greeting); g == nil || g.Lines[0] != "a\x00b ESMTP" {
+		t.Errorf("greeting %+v", g)
+	}
+}
+
+func TestGate(t *testing.T) {
+	g := &wire.Gate{AtOnce: 1, Total: 2}
+	leave, err := g.Enter(context.Background(), "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := g.Enter(ctx, "h"); err == nil {
+		t.Error("two at once")
+	}
+	leave()
+	var f *wire.Fault
+	if _, err := g.Enter(context.Background(), "h"); !errors.As(err, &f) || f.Kind != wire.Limit {
+		t.Errorf("a third connection: %v", err)
+	}
 }
