@@ -15,7 +15,7 @@ func (c *clauses) comment(s string) {
 	case c.now == "" && !c.seen["from"] && !c.seen["by"] && h.opening(s, low):
 	case strings.Contains(low, "envelope-from") || strings.Contains(low, "envelope-sender"):
 		h.envelope(s)
-	case strings.Contains(low, "authenticated") || strings.HasPrefix(low, "auth:") || strings.Contains(low, "mech="):
+	case strings.Contains(low, "authenticated") || strings.HasPrefix(low, "auth:") || strings.Contains(low, "mech=") || strings.HasPrefix(low, "smtp-auth "):
 		h.login(s)
 		h.tlsWords(s)
 		if c.now == "from" {
@@ -38,6 +38,12 @@ func (c *clauses) host(s, low string) {
 	if ip, _, ok := parseAddress(strings.Fields(s + " ")[0]); ok && c.now == "by" {
 		h.ByIP = ip
 		return
+	}
+	if name, lit, ok := strings.Cut(s, " ["); ok && c.now == "by" && hostname(name) {
+		if ip, _, ok := parseAddress("[" + lit); ok {
+			h.ByIP = ip
+			return
+		}
 	}
 	switch {
 	case c.now == "by" && len(c.words) == 1 && len(low) > 0 && strings.HasPrefix(strings.ToLower(c.words[0]), low):
@@ -102,6 +108,7 @@ func (h *Hop) envelope(s string) {
 var loginForms = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)^auth:\s*(?P<mech>[A-Z0-9-]+)\s+(?P<user>[^\s,;)]+)`),
 	regexp.MustCompile(`(?i)^auth:\s*(?P<user>[^\s,;)]+)`),
+	regexp.MustCompile(`(?i)^smtp-auth\s+username\s+(?P<user>[^\s,;)]+)(?:,\s*mechanism\s+(?P<mech>[A-Za-z0-9-]+))?`),
 	regexp.MustCompile(`(?i)\buser[=: ]\s*(?P<user>[^\s,;)]+)(?:.*\bmech=(?P<mech>[A-Za-z0-9-]+))?`),
 	regexp.MustCompile(`(?i)\bmech=(?P<mech>[A-Za-z0-9-]+)`),
 	regexp.MustCompile(`(?i)authenticated[ -]?(?:sender|user|as|id)?\s*[:=]?\s*<?(?P<user>[^\s,;)>=]+)>?(?:\s+(?:with|via|mech)\s+(?P<mech>[A-Za-z0-9-]+))?`),
@@ -180,7 +187,7 @@ var (
 
 // tlsTalk tells whether a comment is about TLS and nothing else.
 func tlsTalk(s, low string) bool {
-	if strings.HasPrefix(low, "using tls") || strings.HasPrefix(low, "using ssl") || low == "tls" || strings.HasPrefix(low, "tls:") ||
+	if strings.HasPrefix(low, "using tls") || strings.HasPrefix(low, "using ssl") || low == "tls" || low == "ssl" || strings.HasPrefix(low, "tls:") ||
 		strings.Contains(low, "cipher") || strings.HasSuffix(low, " encrypted") || strings.HasPrefix(low, "version=") ||
 		strings.Contains(low, "client certificate") || strings.HasPrefix(low, "client did not present") {
 		return true
@@ -191,6 +198,7 @@ func tlsTalk(s, low string) bool {
 
 // tlsWords finds version, cipher and key length wherever they stand in a text.
 func (h *Hop) tlsWords(s string) {
+	s = strings.ReplaceAll(s, `TLS\Tls1`, "TLSv1.") // SmarterMail
 	ws := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" ,:;()=\t", r) })
 	for i, w := range ws {
 		if m := tlsVersion.FindStringSubmatch(w); m != nil && h.TLSVersion == "" {
@@ -203,7 +211,7 @@ func (h *Hop) tlsWords(s string) {
 		}
 		low := strings.ToLower(w)
 		switch {
-		case low == "tls":
+		case low == "tls" || low == "ssl":
 			h.TLS = true
 		case strings.HasSuffix(low, "bits") && len(low) > 4:
 			h.setBits(w[:len(w)-4])

@@ -22,7 +22,8 @@ var families = []struct{ mark, name string }{
 	{"iplanet", "Sun JMS"}, {"sun java", "Sun JMS"}, {"oracle communications", "Sun JMS"}, {"intermail", "InterMail"}, {"smail", "smail"}, {"smap", "smap"},
 	{"scalix", "Scalix"}, {"rockliffe", "MailSite"}, {"mercury", "Mercury"}, {"alibaba", "Aliyun"}, {"stalwart", "Stalwart"}, {"nullmailer", "nullmailer"},
 	{"listserv", "LISTSERV"}, {"ecartis", "Ecartis"}, {"mailman", "Mailman"}, {"spamassassin", "SpamAssassin"}, {"nnfmp", "Yahoo"}, {"f-secure", "F-Secure"},
-	{"argosoft", "ArGoSoft"}, {"clearswift", "Clearswift"}, {"content technologies", "Clearswift"}, {"/submit", "Sendmail"},
+	{"argosoft", "ArGoSoft"}, {"clearswift", "Clearswift"}, {"content technologies", "Clearswift"}, {"/submit", "Sendmail"}, {"dragonfly mail agent", "DragonFly"}, {"trustwave", "MailMarshal"}, {"mailmarshal", "MailMarshal"}, {"richmail", "RichMail"}, {"mos 4", "Mirapoint"}, {"mos 3", "Mirapoint"},
+	{"lotus smtp", "Domino"}, {"amavis", "amavis"}, {"smtp/yandex", "Yandex"}, {"smartermail", "SmarterMail"},
 }
 
 // hostFamilies are marks in the receiving host's name, for services that name no software.
@@ -30,7 +31,7 @@ var hostFamilies = []struct{ mark, name string }{
 	{".outlook.com", "Exchange"}, {".exchangelabs.com", "Exchange"}, {"google.com", "Google"}, {"yahoo.com", "Yahoo"}, {"amazonaws.com", "Amazon SES"}, {"amazonses.com", "Amazon SES"},
 	{"messagelabs.com", "Symantec"}, {"mimecast.com", "Mimecast"}, {"pphosted.com", "Proofpoint"}, {"iphmx.com", "IronPort"}, {"barracuda", "Barracuda"}, {"zohomail", "Zoho"}, {"zoho.com", "Zoho"},
 	{"aliyun", "Aliyun"}, {"alibaba", "Aliyun"}, {"qq.com", "QQ"}, {"163.com", "NetEase"}, {"126.com", "NetEase"}, {"netease.com", "NetEase"}, {"mail.ru", "Mail.ru"}, {"yandex", "Yandex"},
-	{"sendgrid.net", "SendGrid"}, {"ismtpd", "SendGrid"}, {"mailgun", "Mailgun"}, {"icloud.com", "Apple"}, {"apple.com", "Apple"},
+	{"sina.com", "Sina"}, {"sina.net", "Sina"}, {"sohu.com", "Sohu"}, {"sendgrid.net", "SendGrid"}, {"ismtpd", "SendGrid"}, {"mailgun", "Mailgun"}, {"icloud.com", "Apple"}, {"apple.com", "Apple"},
 }
 
 var (
@@ -155,7 +156,7 @@ func (h *Hop) names() {
 }
 
 func (h *Hop) helo(s string) {
-	if h.HELO == "" {
+	if h.HELO == "" && h.Kind != Filter && !strings.Contains(s, "@") {
 		h.HELO = s
 	}
 }
@@ -210,9 +211,9 @@ func (h *Hop) kind() {
 	case strings.HasPrefix(h.With, "IMAP"), strings.HasPrefix(h.With, "POP3"), h.Family == "fetchmail", h.Family == "getmail":
 		h.Kind = Fetch
 	case strings.Contains(text, "scan"), strings.Contains(text, "spamassassin"), h.Family == "LISTSERV", h.Family == "Ecartis", h.Family == "Mailman",
-		strings.Contains(text, "spool"):
+		strings.Contains(text, "spool"), h.Family == "CommuniGate" && (h.With == "RULE" || h.With == "LIST"):
 		h.Kind = Filter
-	case strings.Contains(soft, "from userid"), strings.Contains(soft, "/submit"), h.With == "LOCAL", strings.Contains(soft, "from uid"):
+	case strings.Contains(soft, "from userid"), strings.Contains(soft, "/submit"), h.With == "LOCAL", h.Family == "DragonFly", strings.Contains(soft, "from uid"):
 		h.Kind = Local
 	case h.AuthUser != "" && h.Auth == "HTTP", strings.HasPrefix(h.With, "HTTP") && !strings.Contains(h.From, ".") || strings.HasPrefix(h.With, "HTTP") && h.IP.IsValid() && h.Family != "Exchange":
 		h.Kind = Web
