@@ -57,6 +57,8 @@ var sets = []set{
 	{"reports", runReports},
 	{"arc", runARC},
 	{"received", runReceived},
+	{"bounces", runBounces},
+	{"replies", runReplies},
 }
 
 func main() {

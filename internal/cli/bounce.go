@@ -29,7 +29,7 @@ FILE is a message, an mbox, a maildir or any folder of messages; "-" or no FILE 
 }
 
 // maxMailFile bounds what is read of one file: an mbox may be big, a single message is not.
-const maxMailFile = 1 << 30
+const maxMailFile = 256 << 20
 
 func (a *app) bounce(ctx context.Context, args []string) error {
 	know, err := a.know()
@@ -71,15 +71,20 @@ func (b *bouncer) file(name string) error {
 		return nil
 	}
 	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxMailFile))
+	raw, err := io.ReadAll(io.LimitReader(f, maxMailFile+1))
 	if err != nil {
 		b.app.unread(name, err)
 		return nil
 	}
 	if len(raw) == 0 {
 		b.app.warn(finding.S("{{.File}} is empty", finding.Args{"File": name}))
-		b.app.status = max(b.app.status, exitUntested)
+		b.app.untested()
 		return nil
+	}
+	if len(raw) > maxMailFile {
+		raw = raw[:maxMailFile]
+		b.app.warn(finding.S("{{.File}} is bigger than {{size .Limit}}: only that much of it is read; split the mailbox", finding.Args{"File": name, "Limit": maxMailFile}))
+		b.app.untested()
 	}
 	mails := dsn.Split(raw)
 	for i, m := range mails {
@@ -152,4 +157,11 @@ func (a *app) mailFiles(args []string) []string {
 // hidden tells the index and control files of mail servers from messages.
 func hidden(name string) bool {
 	return name[0] == '.' || len(name) > 7 && name[:7] == "dovecot"
+}
+
+// untested lets an input that could not be read count towards the exit status; a finding counts more.
+func (a *app) untested() {
+	if a.status == exitOK {
+		a.status = exitUntested
+	}
 }

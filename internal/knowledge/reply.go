@@ -143,7 +143,7 @@ func (t *replyTable) fromRow(r *Reading, m match, status *Enhanced, ctx ReplyCon
 	if r.Certainty == "" {
 		r.Certainty = Certain
 	}
-	if ctx.Prose && r.Certainty == Certain {
+	if (ctx.Prose || !m.spoken) && r.Certainty == Certain {
 		r.Certainty = Likely
 	}
 	if r.Certainty == Certain && t.contradicts(row, status) {

@@ -165,3 +165,18 @@ func TestOrdinaryMail(t *testing.T) {
 		}
 	}
 }
+
+func FuzzBounce(f *testing.F) {
+	r := reader(f)
+	f.Add(mail("MAILER-DAEMON@q.example", "failure notice", "Hi. This is the qmail-send program\n\n<a@b.example>:\nRemote host said: 550 5.1.1 no\n"))
+	f.Add(mail("postmaster@163.com", "系统退信", "收件人：a@b.example\n退信原因：收件人邮箱空间不足\n"))
+	f.Add([]byte("Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; <\x1b[31m@\nAction: failed\n--b--"))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		for _, m := range dsn.Split(msg) {
+			rep := r.Survey("x", m, time.Time{})
+			if rep.Headline.Says.In(finding.EN) == "" {
+				t.Error("a report without a sentence")
+			}
+		}
+	})
+}

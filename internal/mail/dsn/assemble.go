@@ -55,11 +55,11 @@ func (r *reader) assemble() {
 
 // clues takes the places where forms are recognised.
 func (r *reader) clues(text string) *clues {
-	lowText := text
+	lowText := r.lowered(text)
 	if len(lowText) > 8<<10 {
 		lowText = lowText[:8<<10]
 	}
-	c := &clues{from: strings.ToLower(r.rep.From), subject: strings.ToLower(r.rep.Subject), text: strings.ToLower(lowText), id: strings.ToLower(r.head.Get("Message-ID")), typ: strings.ToLower(r.head.Get("Content-Type"))}
+	c := &clues{from: strings.ToLower(r.rep.From), subject: strings.ToLower(r.rep.Subject), text: lowText, id: strings.ToLower(r.head.Get("Message-ID")), typ: strings.ToLower(r.head.Get("Content-Type"))}
 	var rec, mailer strings.Builder
 	for i := range r.head.Fields {
 		f := &r.head.Fields[i]
@@ -297,7 +297,8 @@ func (r *reader) returnedTo() string {
 // originalInText reads the returned message where it stands in the text, behind the line that announces it.
 func (r *reader) originalInText() {
 	text := r.rep.Text
-	i := firstAny(lower(text), r.forms.data.End)
+	r.lowered(text)
+	i := r.end
 	if i < 0 {
 		return
 	}

@@ -98,7 +98,8 @@ type reader struct {
 	mdn    bool
 	nested [][]byte // attached messages, unread
 	orig   bool
-	deep   int
+	low    string // the text in lower case
+	end    int    // where its first end mark stands, or -1
 }
 
 func (r *reader) read(msg []byte, depth int) *Report {

@@ -35,11 +35,9 @@ func (r *reader) scan(f *form, text string) []entry {
 // region is the span of the text that may name recipients: whole lines, from the line behind the first start mark (or
 // the start) to the line of the first end mark behind it.
 func (r *reader) region(f *form, text string) (from, to int) {
-	low := lower(text)
-	started := len(f.Start) == 0
-	if !started {
+	low := r.lowered(text)
+	if len(f.Start) > 0 {
 		if i := firstAny(low, f.Start); i >= 0 {
-			started = true
 			if from = strings.IndexByte(low[i:], '\n') + 1; from == 0 {
 				from = len(low) - i
 			}
@@ -47,17 +45,36 @@ func (r *reader) region(f *form, text string) (from, to int) {
 		}
 	}
 	to = len(text)
-	for _, words := range [2][]string{f.End, r.forms.data.End} {
-		skip := 0 // a mark on the very first line marks nothing
-		if from == 0 {
-			skip = strings.IndexByte(low, '\n') + 1
+	ends := [2]int{-1, r.end}
+	skip := max(from, strings.IndexByte(low, '\n')+1) // a mark on the very first line marks nothing
+	if len(f.End) > 0 {
+		if ends[0] = firstAny(low[skip:], f.End); ends[0] >= 0 {
+			ends[0] += skip
 		}
-		if i := firstAny(low[from+skip:], words); i >= 0 {
-			i += from + skip
+	}
+	if r.end >= 0 && r.end < skip {
+		if ends[1] = firstAny(low[skip:], r.forms.data.End); ends[1] >= 0 {
+			ends[1] += skip
+		}
+	}
+	for _, i := range ends {
+		if i >= 0 {
 			to = min(to, strings.LastIndexByte(low[:i], '\n')+1)
 		}
 	}
 	return from, max(from, to)
+}
+
+// lowered is the text in lower case, made once, with the place of the first end mark that all forms share.
+func (r *reader) lowered(text string) string {
+	if r.low == "" || len(r.low) != len(text) {
+		r.low = lower(text)
+		skip := strings.IndexByte(r.low, '\n') + 1
+		if r.end = firstAny(r.low[skip:], r.forms.data.End); r.end >= 0 {
+			r.end += skip
+		}
+	}
+	return r.low
 }
 
 // firstAny is where the first of the words stands, or -1.
