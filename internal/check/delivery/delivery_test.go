@@ -3,7 +3,10 @@ package delivery_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -32,6 +35,9 @@ a 300 IN A 192.0.2.1
 b 300 IN A 192.0.2.2
 null 300 IN MX 0 .
 bare 300 IN TXT x
+safe 300 IN MX 10 a
+_mta-sts.safe 300 IN TXT "v=STSv1; id=1"
+mta-sts.safe 300 IN A 192.0.2.80
 `
 
 const mine = `$ORIGIN mine.test.
@@ -157,6 +163,30 @@ func TestHeadlines(t *testing.T) {
 	}
 }
 
+func TestOutboundBlocked(t *testing.T) {
+	b := newBed(t)
+	b.w.Else = wiretest.Drops
+	for _, a := range []string{"192.0.2.1:25", "192.0.2.2:25"} {
+		b.w.Set("tcp", a, wiretest.Drops)
+	}
+	_ = b.w.SMTP("192.0.2.1:443", &wiretest.SMTP{})
+	env := b.env(t, nil)
+	env.Know = knowledge.Over(fstest.MapFS{
+		"blocklists.toml": {Data: []byte("checked = 2026-11-22\n")},
+		"outbound.toml":   {Data: []byte("checked = 2026-11-22\nhosts = [\"smart.mine.test\", \"mail.mine.test\"]\n")},
+	})
+	r := delivery.Survey(context.Background(), env, delivery.Options{From: "li@mine.test", To: "wang@to.test"})
+	if h := r.Headline; h.Owner != finding.OwnerNetwork || !strings.Contains(h.Says.String(), "from here no connection to port 25") {
+		t.Errorf("%s: %s", h.Owner, h.Says)
+	}
+	if !hasUntested(r, "deliver.unreachable") {
+		t.Errorf("the recipient's servers are accused: %v", says(r))
+	}
+	if slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Rule.ID == "deliver.port-filtered" }) {
+		t.Error("a firewall of theirs is suspected though ours is known")
+	}
+}
+
 func TestSendsOnceAndStops(t *testing.T) {
 	b := newBed(t)
 	b.a.Replies["RCPT"] = "451 4.3.0 later"
@@ -249,5 +279,48 @@ func TestTypos(t *testing.T) {
 		if f.Means != want {
 			t.Errorf("%s: %q, want %q", in, f.Means, want)
 		}
+	}
+}
+
+// TestNothingIsSentAgainstThePolicy holds that a message stays here where MTA-STS forbids the server.
+func TestNothingIsSentAgainstThePolicy(t *testing.T) {
+	b := newBed(t)
+	ca, err := wiretest.NewCA("Root", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(l wiretest.Leaf) *tls.Config {
+		c, err := ca.Issue(l, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return wiretest.Config(c)
+	}
+	web := issue(wiretest.Leaf{Names: []string{"mta-sts.safe.to.test"}})
+	policy := "version: STSv1\nmode: enforce\nmx: a.to.test\nmax_age: 86400\n"
+	if err := b.w.SMTP("192.0.2.80:443", &wiretest.SMTP{Raw: func(c net.Conn) {
+		s := tls.Server(c, web)
+		if _, err := s.Read(make([]byte, 4096)); err == nil {
+			_, _ = fmt.Fprintf(s, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(policy), policy)
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	send := func(cert *tls.Config) *delivery.Facts {
+		b.a.TLS = cert
+		env := b.env(t, nil)
+		env.Roots = ca.Pool()
+		env.SMTP = &smtp.Prober{Door: env.SMTPDoor()}
+		return delivery.Survey(context.Background(), env, delivery.Options{From: "li@mine.test", To: "wang@safe.to.test", Message: []byte("x")}).Facts.(*delivery.Facts)
+	}
+	for name, cert := range map[string]*tls.Config{
+		"no TLS": nil, "other name": issue(wiretest.Leaf{Names: []string{"b.to.test"}}), "expired": issue(wiretest.Leaf{Names: []string{"a.to.test"}, NotAfter: now.Add(-time.Hour)}),
+	} {
+		if f := send(cert); f.Result != delivery.Insecure || f.Delivered || len(b.a.Messages()) != 0 {
+			t.Errorf("%s: %s, delivered %v", name, f.Result, f.Delivered)
+		}
+	}
+	if f := send(issue(wiretest.Leaf{Names: []string{"a.to.test"}})); !f.Delivered || len(b.a.Messages()) != 1 {
+		t.Errorf("a good certificate: %s", f.Result)
 	}
 }

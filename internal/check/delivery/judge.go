@@ -400,16 +400,17 @@ func (j *judge) together() {
 			j.add(*x)
 		}
 	}
-	first := f.Attempts[0].said().Failed()
+	first := f.firstFault()
 	if first == nil {
 		return
 	}
+	blocked := f.Outbound != nil && f.Outbound.Blocked()
 	name := f.Domain
 	if name == "" {
 		name = f.Attempts[0].Host
 	}
-	x := ruleReach.Failed(j.to, finding.Args{"N": len(f.Attempts), "Name": name, "What": check.Fault(first.Fault)})
-	if f.Outbound != nil && f.Outbound.Blocked() {
+	x := ruleReach.Failed(j.to, finding.Args{"N": len(f.Attempts), "Name": name, "What": check.Fault(first)})
+	if blocked {
 		x = ruleReach.Untested(j.to, finding.S("our own outgoing port 25 is blocked", nil))
 	}
 	for i := range f.Attempts {
@@ -419,7 +420,7 @@ func (j *judge) together() {
 			continue
 		}
 		x = x.With(finding.Evidence{Source: "smtp", Place: place(a), At: a.Session.Started, Raw: st.Fault.Error()})
-		if k := a.alive(); k != nil && st.Name == smtp.Connect && st.Fault.Kind == wire.Timeout {
+		if k := a.alive(); k != nil && !blocked && st.Name == smtp.Connect && st.Fault.Kind == wire.Timeout {
 			shut := ruleFiltered.Failed(j.to, finding.Args{"Addr": a.Addr, "Port": strconv.Itoa(int(k.Port)), "Side": f.side()})
 			if f.Outbound != nil && f.Outbound.Open() {
 				theirs := finding.OwnerServer
@@ -429,6 +430,16 @@ func (j *judge) together() {
 		}
 	}
 	j.add(x)
+}
+
+// firstFault is what broke the first attempt that broke through no fault of ours.
+func (f *Facts) firstFault() *wire.Fault {
+	for i := range f.Attempts {
+		if st := f.Attempts[i].said().Failed(); st != nil && st.Fault != nil && !check.Ours(st.Fault) {
+			return st.Fault
+		}
+	}
+	return nil
 }
 
 // self judges our own side. Where the mail was accepted, it weighs less.
