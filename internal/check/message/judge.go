@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
@@ -50,6 +51,9 @@ func judge(f *Facts, b *knowledge.Brands, s finding.Subject) []finding.Finding {
 		out = append(out, lookalike.Clean(s))
 	}
 	out = append(out, judgeFilters(f, s)...)
+	if f.Auth != nil {
+		out = append(out, auth.Judge(f.Auth, s)...)
+	}
 	out = append(out, results.Judge(f.Results, s)...)
 	out = append(out, judgeOrigin(&f.Origin)...)
 	out = append(out, fields.Judge(f.Header, fields.Context{Arrived: arrived(f.Path), Freemail: b.Freemail}, s)...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/eml"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
@@ -37,6 +38,7 @@ type Facts struct {
 	Origin  Origin             `json:"origin"`
 	Vendors []vendor.Field     `json:"filters,omitempty"`
 	Results []results.Field    `json:"authentication_results,omitempty"`
+	Auth    *auth.Facts        `json:"verified,omitempty"` // verified again; absent for a header alone or where the network was not asked
 	Alike   []*lookalike.Match `json:"lookalikes,omitempty"`
 	TooBig  string             `json:"too_big,omitempty"`
 }
@@ -80,8 +82,26 @@ func look(ctx context.Context, env *check.Env, m *eml.Message, o Options) (*Fact
 	f.Vendors = vendor.Decode(m.Header, table, believed)
 	f.Results = results.Read(m.Header, believed, f.Path.BorderHost())
 	f.Alike = alike(f.Header, brands)
-	f.Origin = lookOrigin(ctx, env, f.Path.Origin)
+	var wg sync.WaitGroup
+	wg.Go(func() { f.Origin = lookOrigin(ctx, env, f.Path.Origin) })
+	// Signatures cover the body: a header alone cannot be verified.
+	if len(m.Body) > 0 && !m.Cut && env.DNS != nil && !env.Probe.Offline {
+		wg.Go(func() { f.Auth = auth.Look(ctx, env.DNS, f.authInput(env, m)) })
+	}
+	wg.Wait()
 	return f, brands, nil
+}
+
+// authInput is what the border knew of the message.
+func (f *Facts) authInput(env *check.Env, m *eml.Message) auth.Input {
+	in := auth.Input{Header: m.Header, Body: m.Body, Receiver: env.Probe.HELO, Now: env.Now()}
+	if ip := f.Path.Origin; ip.IsValid() {
+		in.IP, in.HELO = ip, f.Path.Hops[f.Path.Border-1].HELO
+	}
+	if rp := f.Header.ReturnPath; rp != nil {
+		in.MailFrom = rp.Address
+	}
+	return in
 }
 
 // alike holds every domain of the header against the brands.

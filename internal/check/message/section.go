@@ -3,6 +3,7 @@ package message
 import (
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/vendor"
@@ -16,6 +17,9 @@ func sections(f *Facts) []finding.Section {
 	out := []finding.Section{who(f)}
 	if len(f.Path.Hops) > 0 {
 		out = append(out, f.Path.Section(), finding.Section{Rows: []finding.Row{finding.Cells(f.Path.Trust())}})
+	}
+	if f.Auth != nil {
+		out = append(out, auth.Sections(f.Auth)...)
 	}
 	if len(f.Results) > 0 {
 		out = append(out, results.Section(f.Results))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/content"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
@@ -30,7 +31,12 @@ var Rules = []*finding.Rule{ruleFilter}
 
 func judge(f *Facts, t tableSet, s finding.Subject) []finding.Finding {
 	var out []finding.Finding
-	out = append(out, results.Judge(f.Results, s)...)
+	// What was verified here goes before what others noted.
+	if f.Auth != nil {
+		out = append(out, auth.Judge(f.Auth, s)...)
+	} else {
+		out = append(out, results.Judge(f.Results, s)...)
+	}
 	if f.PTR != nil {
 		out = append(out, ptr.Judge(f.PTR, "")...)
 	}

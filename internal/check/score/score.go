@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/content"
 	"github.com/mailwhy/mailwhy/internal/check/eml"
@@ -45,6 +46,7 @@ type Facts struct {
 	Header       *fields.Facts    `json:"header"`
 	Path         *hops.Path       `json:"path"`
 	Results      []results.Field  `json:"authentication_results,omitempty"`
+	Auth         *auth.Facts      `json:"verified,omitempty"` // verified again; absent where the network was not asked
 	Content      *content.Facts   `json:"content"`
 	PTR          *ptr.Facts       `json:"ptr,omitempty"`
 	Lists        *blocklist.Facts `json:"blocklists,omitempty"`
@@ -144,7 +146,7 @@ func look(ctx context.Context, env *check.Env, m *eml.Message, o Options, t tabl
 	if !f.offline {
 		dns, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
-		f.askDNS(dns, env, &wg)
+		f.askDNS(dns, env, m, &wg)
 	}
 	if o.SpamAssassin != "" {
 		wg.Go(func() { f.SpamAssassin = askSpamd(ctx, env, o.SpamAssassin, m.Raw) })
@@ -156,8 +158,9 @@ func look(ctx context.Context, env *check.Env, m *eml.Message, o Options, t tabl
 	return f
 }
 
-// askDNS starts the questions about the origin and about the domains of the links.
-func (f *Facts) askDNS(ctx context.Context, env *check.Env, wg *sync.WaitGroup) {
+// askDNS starts the questions about authentication, about the origin and about the domains of the links.
+func (f *Facts) askDNS(ctx context.Context, env *check.Env, m *eml.Message, wg *sync.WaitGroup) {
+	wg.Go(func() { f.Auth = auth.Look(ctx, env.DNS, f.authInput(env, m)) })
 	if ip := f.Path.Origin; public(ip) {
 		wg.Go(func() { f.PTR = ptr.Look(ctx, env, ip, "") })
 		wg.Go(func() { f.Lists, _ = blocklist.Look(ctx, env, []string{ip.String()}, blocklist.Options{}) })
@@ -165,6 +168,18 @@ func (f *Facts) askDNS(ctx context.Context, env *check.Env, wg *sync.WaitGroup) 
 	if ds := f.Content.Domains(maxDomains); len(ds) > 0 {
 		wg.Go(func() { f.linkLists, _ = blocklist.Look(ctx, env, ds, blocklist.Options{}) })
 	}
+}
+
+// authInput is what the border knew of the message.
+func (f *Facts) authInput(env *check.Env, m *eml.Message) auth.Input {
+	in := auth.Input{Header: m.Header, Body: m.Body, Receiver: env.Probe.HELO, Now: env.Now()}
+	if ip := f.Path.Origin; ip.IsValid() {
+		in.IP, in.HELO = ip, f.Path.Hops[f.Path.Border-1].HELO
+	}
+	if rp := f.Header.ReturnPath; rp != nil {
+		in.MailFrom = rp.Address
+	}
+	return in
 }
 
 func public(ip netip.Addr) bool {

@@ -3,6 +3,7 @@ package score
 import (
 	"strconv"
 
+	"github.com/mailwhy/mailwhy/internal/check/auth"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
@@ -14,6 +15,9 @@ func num(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 func sections(f *Facts) []finding.Section {
 	out := []finding.Section{points(f)}
+	if f.Auth != nil {
+		out = append(out, auth.Sections(f.Auth)...)
+	}
 	if len(f.Results) > 0 {
 		out = append(out, results.Section(f.Results))
 	}
