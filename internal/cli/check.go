@@ -14,7 +14,9 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/check/domain"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/check/view"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
 )
 
@@ -23,6 +25,7 @@ type checkFlags struct {
 	file     string
 	dnsOnly  bool
 	parallel int
+	views    []string
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -36,6 +39,7 @@ Many domains come from -f FILE or standard input, one a line (# begins a comment
 		RunE: func(cmd *cobra.Command, args []string) error { return a.check(cmd, args, f) },
 	}
 	c.Flags().StringVarP(&f.file, "file", "f", "", a.say("read domains from a file, one a line; - is standard input"))
+	c.Flags().StringSliceVar(&f.views, "view", nil, a.say("hold the domain against what is asked by google, yahoo, microsoft or standards (repeatable)"))
 	c.Flags().BoolVar(&f.dnsOnly, "dns-only", false, a.say("leave the mail servers alone: DNS checks only"))
 	c.Flags().IntVar(&f.parallel, "parallel", 100, a.say("domains checked at once"))
 	return c
@@ -68,9 +72,37 @@ func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
 		if err != nil {
 			return err
 		}
-		return a.show(domain.Survey(a.begin(cmd), env, name, domain.Options{}))
+		views, err := chosenViews(env, f.views)
+		if err != nil {
+			return err
+		}
+		r := domain.Survey(a.begin(cmd), env, name, domain.Options{})
+		for _, v := range views {
+			r.Sections = append(r.Sections, view.Section(v, view.Judge(v, r.Findings)))
+		}
+		return a.show(r)
 	}
 	return a.checkMany(a.begin(cmd), env, args, f)
+}
+
+// chosenViews finds the views named with --view.
+func chosenViews(env *check.Env, ids []string) ([]*knowledge.View, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	table, err := env.Know.Views()
+	if err != nil {
+		return nil, err
+	}
+	var out []*knowledge.View
+	for _, id := range ids {
+		v := table.View(id)
+		if v == nil {
+			return nil, usage(finding.S("there is no view {{.View}}", finding.Args{"View": id}), finding.S("one of {{list .All}}", finding.Args{"All": table.IDs()}))
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 // checkMany runs a list: reports one by one where the format is for machines or all is wanted, else a table.
