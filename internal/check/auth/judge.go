@@ -54,8 +54,18 @@ func (j *judgement) spf() {
 }
 
 func sayProblem(p *spf.Problem) finding.Sentence {
-	args := finding.Args{"Domain": p.Domain, "Term": p.Term}
+	args := finding.Args{"Domain": p.Domain, "Term": p.Term, "Text": p.Text, "Pos": p.Pos + 1}
 	switch p.Kind {
+	case spf.ManyRecords:
+		return finding.S("{{.Domain}} has several SPF records", args)
+	case spf.Syntax:
+		return finding.S("mistake in the record of {{.Domain}} at character {{.Pos}}: {{.Text}}", args)
+	case spf.TooManyLookups:
+		return finding.S("{{.Term}} in the record of {{.Domain}} is the eleventh DNS look-up", args)
+	case spf.TooManyVoids:
+		return finding.S("{{.Term}} in the record of {{.Domain}} is the third look-up that finds nothing", args)
+	case spf.IncludeNoRecord, spf.RedirectNone:
+		return finding.S("{{.Term}} in the record of {{.Domain}} points to {{.Text}}, which has no SPF record", args)
 	case spf.NoRecord:
 		return finding.S("{{.Domain}} has no SPF record", args)
 	case spf.NoDomain:

@@ -142,7 +142,7 @@ type BodyHash struct {
 }
 
 // flushAt is how many canonical bytes are gathered before they are hashed.
-const flushAt = 4096
+const flushAt = 2048
 
 // NewBodyHash makes a hasher; limit -1 hashes all.
 func NewBodyHash(h hash.Hash, c Canon, limit int64) *BodyHash {
@@ -174,14 +174,19 @@ func (b *BodyHash) text(p []byte) {
 		b.buf = append(b.buf, p...)
 		return
 	}
+	if !b.space && !isBlank(p[0]) && !isBlank(p[len(p)-1]) && bytes.IndexByte(p, '\t') < 0 && !bytes.Contains(p, twoSpaces) {
+		b.begin() // nothing to reduce: the common case
+		b.buf = append(b.buf, p...)
+		return
+	}
 	for len(p) > 0 {
-		if p[0] == ' ' || p[0] == '\t' {
+		if isBlank(p[0]) {
 			b.space = true
 			p = p[1:]
 			continue
 		}
 		i := 0
-		for i < len(p) && p[i] != ' ' && p[i] != '\t' {
+		for i < len(p) && !isBlank(p[i]) {
 			i++
 		}
 		b.begin()
@@ -193,6 +198,10 @@ func (b *BodyHash) text(p []byte) {
 		p = p[i:]
 	}
 }
+
+var twoSpaces = []byte("  ")
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 
 // begin writes the line ends held back, now that something follows them.
 func (b *BodyHash) begin() {
@@ -233,9 +242,9 @@ func (b *BodyHash) Write(p []byte) (int, error) {
 		b.text(p[:end])
 		b.newline()
 		p = p[i+1:]
-	}
-	if len(b.buf) >= flushAt {
-		b.flush()
+		if len(b.buf) >= flushAt {
+			b.flush()
+		}
 	}
 	return n, nil
 }

@@ -94,6 +94,7 @@ func VerifyBody(ctx context.Context, res mail.Resolver, b *header.Block, body io
 		opt.MaxSignatures = 20
 	}
 	var hashers hasherSet
+	var asked []*Verification // whose keys are needed
 	for _, f := range b.All("DKIM-Signature") {
 		v := &Verification{Signature: ParseSignature(f), Line: f.Line}
 		r.Signatures = append(r.Signatures, v)
@@ -102,8 +103,14 @@ func VerifyBody(ctx context.Context, res mail.Resolver, b *header.Block, body io
 			continue
 		}
 		if v.form() {
-			v.ask(ctx, res)
+			asked = append(asked, v)
 			hashers.add(v.Signature)
+		}
+	}
+	if len(asked) > 1 {
+		for _, v := range asked {
+			v.answer = make(chan fetched, 1)
+			go func() { v.answer <- v.fetch(ctx, res) }()
 		}
 	}
 	n, kept, err := hashers.read(body, opt.Diagnose)
@@ -111,10 +118,14 @@ func VerifyBody(ctx context.Context, res mail.Resolver, b *header.Block, body io
 	if err != nil {
 		return r, err
 	}
-	for _, v := range r.Signatures {
+	for _, v := range asked {
+		var got fetched
 		if v.answer != nil {
-			v.judge(b, hashers.of(v.Signature), opt)
+			got = <-v.answer
+		} else {
+			got = v.fetch(ctx, res) // a goroutine for one key would cost more than it saves
 		}
+		v.judge(b, hashers.of(v.Signature), got, opt)
 		if opt.Diagnose {
 			v.diagnose(b, kept)
 		}
@@ -239,29 +250,24 @@ func (s *Signature) identityFits(strict bool) bool {
 	return d == s.Domain || !strict && strings.HasSuffix(d, "."+s.Domain)
 }
 
-// ask asks for the key in the background, while the body streams by.
-func (v *Verification) ask(ctx context.Context, res mail.Resolver) {
-	v.answer = make(chan fetched, 1)
-	s := v.Signature
-	go func() {
-		a, err := res.Resolve(ctx, KeyName(s.Selector, s.Domain), mail.TypeTXT)
-		f := fetched{err: err}
-		if err == nil {
-			f.nx = a.NXDomain
-			for i, txt := range a.Texts() {
-				if i < maxKeys {
-					f.keys = append(f.keys, ParseKey(txt))
-				}
-			}
+// fetch asks for the key.
+func (v *Verification) fetch(ctx context.Context, res mail.Resolver) (f fetched) {
+	a, err := res.Resolve(ctx, KeyName(v.Signature.Selector, v.Signature.Domain), mail.TypeTXT)
+	if err != nil {
+		return fetched{err: err}
+	}
+	f.nx = a.NXDomain
+	for i, txt := range a.Texts() {
+		if i < maxKeys {
+			f.keys = append(f.keys, ParseKey(txt))
 		}
-		v.answer <- f
-	}()
+	}
+	return f
 }
 
 // judge joins key, body and header.
-func (v *Verification) judge(b *header.Block, h *hasher, opt Options) {
+func (v *Verification) judge(b *header.Block, h *hasher, got fetched, opt Options) {
 	s := v.Signature
-	got := <-v.answer
 	sum, n := h.result()
 	v.BodyBytes = n
 	v.Claimed, v.Computed = base64.StdEncoding.EncodeToString(s.BodyHash), base64.StdEncoding.EncodeToString(sum)

@@ -160,7 +160,7 @@ func Parse(r io.Reader, lim Limits) (*Block, *bufio.Reader, error) {
 	}
 	br, ok := r.(*bufio.Reader)
 	if !ok {
-		br = bufio.NewReaderSize(r, 8192)
+		br = bufio.NewReaderSize(r, 4096)
 	}
 	p := parser{b: &Block{}, lim: lim, buf: make([]byte, 0, 2048), ends: make([]span, 0, 24)}
 	rest, err := p.run(br)
