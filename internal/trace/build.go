@@ -17,6 +17,7 @@ func build(steps []Step) *Journey {
 			own[s.QueueID] = true
 		}
 	}
+	about := noticeMessages(steps, notice)
 	left := map[string]bool{} // queue ids that were removed
 	for i := range steps {
 		s := &steps[i]
@@ -33,8 +34,12 @@ func build(steps []Step) *Journey {
 		if s.kind == event.Removed {
 			left[s.QueueID] = true
 		}
-		if kind := notice[s.QueueID]; kind != "" {
-			j.noteNotice(s, kind)
+		q := s.QueueID
+		if q == "" {
+			q = about[s.Message]
+		}
+		if kind := notice[q]; kind != "" {
+			j.noteNotice(s, q, kind)
 			continue
 		}
 		j.note(s, own)
@@ -74,11 +79,25 @@ func noticeIDs(steps []Step) map[string]string {
 	return out
 }
 
-func (j *Journey) noteNotice(s *Step, kind string) {
-	i := slices.IndexFunc(j.Notices, func(n Notice) bool { return n.QueueID == s.QueueID })
+// noticeMessages gives for message-ids that only notices have the queue id of the notice: a mailbox server names no
+// queue id.
+func noticeMessages(steps []Step, notice map[string]string) map[string]string {
+	out := map[string]string{}
+	for i := range steps {
+		if s := &steps[i]; s.Message != "" && s.QueueID != "" {
+			if had, ok := out[s.Message]; !ok || notice[had] != "" {
+				out[s.Message] = s.QueueID
+			}
+		}
+	}
+	return out
+}
+
+func (j *Journey) noteNotice(s *Step, q, kind string) {
+	i := slices.IndexFunc(j.Notices, func(n Notice) bool { return n.QueueID == q })
 	if i < 0 {
 		i = len(j.Notices)
-		j.Notices = append(j.Notices, Notice{Kind: kind, QueueID: s.QueueID})
+		j.Notices = append(j.Notices, Notice{Kind: kind, QueueID: q})
 	}
 	if s.kind == event.Delivery {
 		n := &j.Notices[i]
