@@ -59,6 +59,7 @@ var sets = []set{
 	{"received", runReceived},
 	{"bounces", runBounces},
 	{"replies", runReplies},
+	{"postfix-lines", runPostfixLines},
 }
 
 func main() {

@@ -77,6 +77,8 @@ func field(e *event.Event, key, v []byte) {
 		e.DSN = v
 	case "conn_use":
 		e.Retrans = true
+	case "tls": // 3.11: the level asked for, and what came of it
+		e.Trust = v
 	}
 }
 
@@ -261,6 +263,7 @@ var clientWords = [...]struct {
 	word string
 	kind event.Kind
 }{
+	{"cache ", event.Stats},
 	{"lost connection with ", event.Reply},
 	{"conversation with ", event.Reply},
 	{"SSL_connect error to ", event.TLSFailed},

@@ -125,15 +125,34 @@ func supporting(e *event.Event, b []byte) bool {
 			if i := bytes.Index(rest, []byte(" for (")); i >= 0 {
 				e.Action, rest = rest[:i], rest[i+6:]
 				if j := bytes.IndexByte(rest, ')'); j >= 0 {
-					if k := bytes.IndexByte(rest[:j], ':'); k >= 0 {
-						e.Method, e.ClientIP = rest[:k], rest[k+1:j]
-					}
+					e.Method, e.ClientIP = serviceClient(rest[:j])
 				}
 			}
 		}
 		return true
 	}
 	return false
+}
+
+// serviceClient splits "smtpd:192.0.2.1", "127.0.0.1:2525:192.0.2.1" and "[::1]:25:2001:db8::1".
+func serviceClient(b []byte) (service, ip []byte) {
+	i := bytes.IndexByte(b, ':')
+	if len(b) > 0 && b[0] == '[' {
+		if j := bytes.Index(b, []byte("]:")); j > 0 {
+			i = j + 1
+		}
+	}
+	if i > 0 && (b[0] == '[' || bytes.IndexByte(b[:i], '.') >= 0) { // an address with its port
+		j := bytes.IndexByte(b[i+1:], ':')
+		if j < 0 {
+			return b, nil
+		}
+		i += 1 + j
+	}
+	if i < 0 {
+		return b, nil
+	}
+	return b[:i], b[i+1:]
 }
 
 // Words of the programs that start, stop and configure Postfix.
