@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ type args = finding.Args
 // Facts are the proofs for what mail asks of a domain.
 type Facts struct {
 	Domain string       `json:"domain"`
-	Proofs []*dns.Proof `json:"proofs"`           // SOA, MX, TXT
+	Proofs []*dns.Proof `json:"proofs"`           // SOA; of a signed zone MX and TXT too
 	Island bool         `json:"island,omitempty"` // keys in the zone, but no DS at the parent
 	At     time.Time    `json:"at"`               // when it was judged
 
@@ -52,19 +53,25 @@ func rank(s dns.State) int {
 // Look validates what mail asks of a domain.
 func Look(ctx context.Context, env *check.Env, domain string) *Facts {
 	f := &Facts{Domain: domain, At: env.Now()}
-	types := []mail.Type{mail.TypeSOA, mail.TypeMX, mail.TypeTXT}
-	f.Proofs = make([]*dns.Proof, len(types))
-	errs := make([]error, len(types))
-	var wg sync.WaitGroup
-	for i, t := range types {
-		wg.Go(func() { f.Proofs[i], errs[i] = env.DNS.Validate(ctx, domain, t) })
+	zone, err := env.DNS.Validate(ctx, domain, mail.TypeSOA)
+	if err != nil {
+		f.err = err
+		return f
 	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
+	f.Proofs = []*dns.Proof{zone}
+	if zone.Signed() { // else all the rest is as unsigned
+		types := []mail.Type{mail.TypeMX, mail.TypeTXT}
+		proofs, errs := make([]*dns.Proof, len(types)), make([]error, len(types))
+		var wg sync.WaitGroup
+		for i, t := range types {
+			wg.Go(func() { proofs[i], errs[i] = env.DNS.Validate(ctx, domain, t) })
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
 			f.Proofs, f.err = nil, err
 			return f
 		}
+		f.Proofs = append(f.Proofs, proofs...)
 	}
 	if f.State() == dns.Insecure {
 		if p, err := env.DNS.Validate(ctx, domain, mail.TypeDNSKEY); err == nil && p.Answer() != nil {

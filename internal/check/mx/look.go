@@ -165,6 +165,9 @@ func Views(ctx context.Context, env *check.Env, domain string) []View {
 	var places []place
 	for _, s := range d.Servers() {
 		for _, ip := range s.Addrs {
+			if slices.ContainsFunc(places, func(p place) bool { return p.addr == ip }) {
+				break // two names of one server
+			}
 			if !env.Probe.NoIPv6 || ip.Is4() {
 				places = append(places, place{s.Host, ip})
 				break // one address per host: the zone is the same on all of them
