@@ -208,6 +208,7 @@ func delay(server string, d time.Duration) (string, error) {
 		return "", err
 	}
 	go func() {
+		front.(*net.UDPConn).SetReadBuffer(4 << 20) // as far as the system allows
 		back := map[string]net.Conn{}
 		buf := make([]byte, 64<<10)
 		for {

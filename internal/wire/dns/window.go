@@ -21,7 +21,7 @@ type window struct {
 
 const (
 	firstWindow = 250
-	leastWindow = 32
+	leastWindow = 64
 	mostWindow  = 2000
 	cutPause    = 200 * time.Millisecond // one loss seldom comes alone: all of a burst count once
 )
