@@ -84,7 +84,7 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 	hay := normalize(text)
 	status := t.enhanced.lookup(r.Enhanced)
 	m, ok := t.best(hay, &r, ctx, status)
-	if ok && m.row.Weight < 0 && status != nil && status.Firm && !status.Broad && m.row.Enhanced == "" || ok && m.row.Weight < -1 && status != nil && status.Cause != "" && !status.Broad {
+	if ok && m.row.Weight < 0 && status != nil && status.Firm && !status.Broad && m.row.Enhanced == "" || ok && m.row.Weight < -1 && status != nil && status.Cause != "" && (!status.Broad || m.row.Weight < -2) {
 		ok = false // vague words do not beat a telling status
 	}
 	if ok {
@@ -145,6 +145,9 @@ func (t *replyTable) fromRow(r *Reading, m match, status *Enhanced, ctx ReplyCon
 	}
 	if (ctx.Prose || !m.spoken) && r.Certainty == Certain {
 		r.Certainty = Likely
+	}
+	if ctx.Prose && row.Weight < 0 {
+		r.Certainty = Guess
 	}
 	if r.Certainty == Certain && t.contradicts(row, status) {
 		r.Certainty = Likely

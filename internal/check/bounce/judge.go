@@ -25,12 +25,12 @@ func (r *Reader) judge(rep *dsn.Report, rc *dsn.Recipient) Recipient {
 		return r.settled(out, rc, "delivered")
 	}
 	said, prose := r.sides(rc)
-	out.Command = r.command(said + "\n" + prose + "\n" + rc.Transcript)
+	out.Command = r.words.CommandIn(said + "\n" + prose + "\n" + rc.Transcript)
 	if out.Command == "" {
-		out.Command = r.command(lines(rc.Evidence))
+		out.Command = r.words.CommandIn(lines(rc.Evidence))
 	}
 	if out.RemoteHost == "" {
-		out.RemoteHost = hostSaid(rc.Text + "\n" + rc.Diagnostic)
+		out.RemoteHost = knowledge.HostIn(rc.Text + "\n" + rc.Diagnostic)
 	}
 	ctx := knowledge.ReplyContext{Host: out.RemoteHost, Command: out.Command, Enhanced: rc.Status}
 	read := r.know.ReadReply(said, ctx)
@@ -167,7 +167,7 @@ func (r *Reader) doubt(read knowledge.Reading, rc *dsn.Recipient) knowledge.Read
 	if read.Cause != "user-unknown" || len(read.Enhanced) > 3 && read.Enhanced[1:4] == ".1." {
 		return read
 	}
-	if r.command(rc.Text+"\n"+rc.Diagnostic+"\n"+rc.Transcript) == "RCPT" {
+	if r.words.CommandIn(rc.Text+"\n"+rc.Diagnostic+"\n"+rc.Transcript) == "RCPT" {
 		return read
 	}
 	if strings.HasSuffix(read.Enhanced, ".2.0") || strings.HasSuffix(read.Enhanced, ".2.1") || strings.HasSuffix(read.Enhanced, ".7.1") {
@@ -312,51 +312,4 @@ func evidence(rc *dsn.Recipient, diagnostic string) []string {
 		add(diagnostic)
 	}
 	return out
-}
-
-// command finds the SMTP command that was refused.
-func (r *Reader) command(text string) string {
-	for _, l := range strings.Split(text, "\n") {
-		switch l = strings.TrimSpace(l); l {
-		case "RCPT", "DATA", "MAIL", "EHLO", "HELO", "CONN":
-			return l
-		}
-	}
-	low := strings.ToLower(strings.Join(strings.Fields(text), " "))
-	best, at := "", len(low)
-	for _, c := range r.words.Command {
-		for _, w := range c.Words {
-			if i := strings.Index(low, w); i >= 0 && i < at {
-				best, at = c.Command, i
-			}
-		}
-	}
-	return best
-}
-
-// hostSaid finds the server that spoke: "host mx.example.org[192.0.2.1] said", "while talking to mx.example.org.:".
-func hostSaid(text string) string {
-	flat := strings.Join(strings.Fields(text), " ")
-	low := strings.ToLower(flat)
-	for _, w := range []string{"host ", "while talking to ", "connect to ", "connected to ", "by the server ", "server for the recipient domain ", "smtp server <", "remote host ", "from ", "generating server: ", "by "} {
-		for at := 0; ; {
-			i := strings.Index(low[at:], w)
-			if i < 0 {
-				break
-			}
-			at += i + len(w)
-			end := at
-			for end < len(low) && hostByte(low[end]) {
-				end++
-			}
-			if h := strings.Trim(flat[at:end], ".-[]"); strings.Count(h, ".") >= 1 && len(h) > 3 && !strings.Contains(h, "@") {
-				return h
-			}
-		}
-	}
-	return ""
-}
-
-func hostByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_'
 }

@@ -60,6 +60,12 @@ type Options struct {
 // Survey explains one reply.
 func Survey(know *knowledge.Base, text string, opt Options, now time.Time) *finding.Report {
 	text = strings.TrimSpace(text)
+	if w, err := know.Reports(); err == nil && opt.Command == "" {
+		opt.Command = w.CommandIn(text)
+	}
+	if opt.Host == "" {
+		opt.Host = knowledge.HostIn(text)
+	}
 	r := know.ReadReply(text, knowledge.ReplyContext{Host: opt.Host, Command: opt.Command})
 	f := look(know, text, &r, opt.Lang)
 	return &finding.Report{Command: "explain", Target: finding.Subject{Kind: finding.KindReply, Name: shorten(text)}, Headline: headline(&r, f), Sections: sections(know, &r, f), Facts: f, Started: now}

@@ -23,6 +23,7 @@ func TestExplain(t *testing.T) {
 		{"550 Ip frequency limited", "rate-limited", "Tencent (QQ Mail, Exmail)", true, true},
 		{"554 Reject by behaviour spam at Rcpt State", "bad-reputation", "Alibaba Mail", true, true},
 		{"收件人邮箱空间不足", "mailbox-full", "", true, false},
+		{"to=<li@ezweb.ne.jp>, relay=lsean.ezweb.ne.jp[198.51.100.7]:25, dsn=5.0.0, status=bounced (host lsean.ezweb.ne.jp[198.51.100.7] said: 550 : User unknown (in reply to end of DATA command))", "recipient-rejected", "Japanese mobile carriers (KDDI au, docomo, SoftBank)", true, true},
 		{"450", "unknown", "", true, false},
 		{"5.2.2", "mailbox-full", "", true, true},
 		{"550 xyzzy plugh", "unknown", "", false, true},
