@@ -254,7 +254,7 @@ func (r *Record) uris(name string, t tag.Tag) []URI {
 	var out []URI
 	pos := t.ValuePos
 	for part := range strings.SplitSeq(t.Value, ",") {
-		u := URI{Raw: strings.TrimSpace(part), Pos: pos + len(part) - len(strings.TrimLeft(part, " \t"))}
+		u := URI{Raw: strings.Trim(part, " \t\r\n"), Pos: pos + len(part) - len(strings.TrimLeft(part, " \t\r\n"))}
 		pos += len(part) + 1
 		r.uri(name, &u)
 		out = append(out, u)

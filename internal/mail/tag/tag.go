@@ -47,7 +47,7 @@ func Parse(s string) ([]Tag, []Fault) {
 		}
 		part := s[start:end]
 		last := end == len(s)
-		if strings.TrimSpace(part) == "" {
+		if trim(part) == "" {
 			if !last {
 				faults = append(faults, Fault{EmptyPart, start, part})
 			}
@@ -64,24 +64,24 @@ func Parse(s string) ([]Tag, []Fault) {
 }
 
 func one(part string, start int, faults *[]Fault) (Tag, bool) {
-	lead := len(part) - len(strings.TrimLeft(part, " \t\r\n"))
+	lead := len(part) - len(strings.TrimLeft(part, space))
 	pos := start + lead
 	for i := range len(part) {
 		if b := part[i]; (b < 0x20 && b != '\t') || b > 0x7e {
-			*faults = append(*faults, Fault{BadByte, start + i, strings.TrimSpace(part)})
+			*faults = append(*faults, Fault{BadByte, start + i, trim(part)})
 			break
 		}
 	}
 	name, value, ok := strings.Cut(part, "=")
 	if !ok {
-		*faults = append(*faults, Fault{NoEquals, pos, strings.TrimSpace(part)})
+		*faults = append(*faults, Fault{NoEquals, pos, trim(part)})
 		return Tag{}, false
 	}
-	valuePos := start + len(name) + 1 + len(value) - len(strings.TrimLeft(value, " \t\r\n"))
-	t := Tag{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value), Pos: pos, ValuePos: valuePos}
+	valuePos := start + len(name) + 1 + len(value) - len(strings.TrimLeft(value, space))
+	t := Tag{Name: trim(name), Value: trim(value), Pos: pos, ValuePos: valuePos}
 	switch {
 	case t.Name == "":
-		*faults = append(*faults, Fault{NoName, pos, strings.TrimSpace(part)})
+		*faults = append(*faults, Fault{NoName, pos, trim(part)})
 		return Tag{}, false
 	case !nameOK(t.Name):
 		*faults = append(*faults, Fault{BadName, pos, t.Name})
@@ -91,6 +91,11 @@ func one(part string, start int, faults *[]Fault) (Tag, bool) {
 	}
 	return t, true
 }
+
+// space is the white space of the grammar (FWS). Other white space of Unicode is a fault, not space.
+const space = " \t\r\n"
+
+func trim(s string) string { return strings.Trim(s, space) }
 
 func nameOK(n string) bool {
 	for i := range len(n) {

@@ -71,8 +71,8 @@ func ParseRecord(s string) *Record {
 	}
 	pos := rua.ValuePos
 	for part := range strings.SplitSeq(rua.Value, ",") {
-		raw := strings.TrimSpace(part)
-		at := pos + len(part) - len(strings.TrimLeft(part, " \t"))
+		raw := strings.Trim(part, " \t\r\n")
+		at := pos + len(part) - len(strings.TrimLeft(part, " \t\r\n"))
 		pos += len(part) + 1
 		t, ok := target(raw)
 		t.Pos = at
