@@ -22,6 +22,7 @@ type ViewRow struct {
 	Need   string   `toml:"need"` // "all", "bulk", "good"
 	Rules  []string `toml:"rules"`
 	Strict bool     `toml:"strict"`
+	Unless []string `toml:"unless"` // does not apply where one of these rules failed
 	How    Text     `toml:"how"`
 }
 

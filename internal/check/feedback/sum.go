@@ -16,12 +16,13 @@ import (
 
 // Bounds of memory.
 const (
-	maxSources  = 20_000 // kept one by one; beyond, sources are summed by network
-	maxNetworks = 10_000 // of those; beyond, by domain
+	maxSources  = 10_000 // kept one by one; beyond, sources are summed by network
+	maxNetworks = 5_000  // of those; beyond, by domain
 	maxNames    = 4      // authenticated domains kept per source
 	maxDomains  = 5_000
 	maxIDs      = 1_000_000 // report ids remembered to know duplicates
 	maxARF      = 1_000
+	maxAddrs    = 1_500_000 // different addresses counted exactly; beyond, Addresses is a lower bound
 )
 
 // Sum is everything that was read. The zero value is not ready: use NewSum.
@@ -32,8 +33,8 @@ type Sum struct {
 	Rows       int               `json:"rows"`
 	BadRows    int               `json:"bad_rows,omitempty"`
 	Messages   uint64            `json:"messages"`
-	Aligned    uint64            `json:"aligned"` // messages that pass DMARC
-	Addresses  int               `json:"addresses"`
+	Aligned    uint64            `json:"aligned"`         // messages that pass DMARC
+	Addresses  int               `json:"addresses"`       // different senders; at most maxAddrs
 	Begin      int64             `json:"begin,omitempty"` // Unix seconds over all reports
 	End        int64             `json:"end,omitempty"`
 	Domains    []*Domain         `json:"domains,omitempty"`
@@ -493,7 +494,10 @@ func (a *addrSet) add(h uint64) {
 		}
 		return
 	}
-	if 2*(a.n+1) > len(a.slots) {
+	if a.n >= maxAddrs {
+		return
+	}
+	if 4*(a.n+1) > 3*len(a.slots) {
 		old := a.slots
 		a.slots = make([]uint64, max(64, 2*len(old)))
 		for _, o := range old {

@@ -5,6 +5,7 @@
 package view
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,6 +40,12 @@ func row(r *knowledge.ViewRow, fs []finding.Finding, looked map[string]bool) Ver
 	if len(r.Rules) == 0 {
 		out.Verdict = finding.VerdictNotApplicable
 		return out
+	}
+	for i := range fs {
+		if fs[i].Outcome == finding.Fail && slices.Contains(r.Unless, fs[i].Rule.ID) {
+			out.Verdict, out.By = finding.VerdictNotApplicable, []string{fs[i].Rule.ID}
+			return out
+		}
 	}
 	untested, topic := false, false
 	for _, id := range r.Rules {
@@ -87,6 +94,9 @@ func Section(v *knowledge.View, verdicts []Verdict) finding.Section {
 		case finding.VerdictPass:
 			met++
 		case finding.VerdictNotApplicable:
+			if len(x.By) > 0 {
+				break
+			}
 			why = finding.Both(x.Row.How.EN, x.Row.How.ZH)
 		case finding.VerdictUntested:
 			why = finding.S("could not be looked at", nil)

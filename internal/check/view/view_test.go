@@ -23,9 +23,10 @@ func TestJudge(t *testing.T) {
 		{Need: "all", Rules: []string{"tls.expired"}},
 		{Need: "all", Rules: []string{"dane.missing"}},
 		{Need: "all"},
+		{Need: "all", Rules: []string{"dmarc.missing"}, Unless: []string{"caa.missing"}},
 	}}
 	want := []finding.Verdict{finding.VerdictError, finding.VerdictWarning, finding.VerdictPass, finding.VerdictPass, finding.VerdictWarning,
-		finding.VerdictUntested, finding.VerdictUntested, finding.VerdictNotApplicable}
+		finding.VerdictUntested, finding.VerdictUntested, finding.VerdictNotApplicable, finding.VerdictNotApplicable}
 	for i, x := range Judge(v, fs) {
 		if x.Verdict != want[i] {
 			t.Errorf("row %d: %s, want %s", i, x.Verdict, want[i])
