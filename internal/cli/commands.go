@@ -15,6 +15,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).docsCommand,
 	(*app).dmarcCommand,
 	(*app).blocklistCommand,
+	(*app).ipCommand,
 	(*app).reportsCommand,
 	(*app).tlsCommand,
 	(*app).deliverCommand,
