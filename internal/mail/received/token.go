@@ -29,8 +29,11 @@ func tokenize(s string) []token {
 			out = append(out, token{semi, ";", i, i + 1})
 			i++
 		case '(':
-			end := closing(s, i)
-			if unclosed || end < 0 {
+			end := -1
+			if !unclosed {
+				end = closing(s, i)
+			}
+			if end < 0 {
 				unclosed, i = true, i+1
 				continue
 			}
