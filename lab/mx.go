@@ -29,6 +29,10 @@ var refusals = map[string]string{
 	"starttl": "530 5.7.0 Must issue a STARTTLS command first",
 }
 
+// greylist is where postgrey answers, for hosts with the option
+// smtpd_recipient_restrictions=check_policy_service inet:127.0.0.1:10023.
+const greylist = "127.0.0.1:10023"
+
 type fleet struct {
 	net     netns.Space
 	dir     string
@@ -147,6 +151,9 @@ func (f *fleet) startPostfix() error {
 			return err
 		}
 	}
+	if err := f.run(r, "postgrey", []string{greylist}, "postgrey", "--inet="+greylist, "--delay=300", "--dbdir=/var/lib/postgrey"); err != nil {
+		return err
+	}
 	return f.run(r, "postfix", listens(hosts), "postfix", "start-fg")
 }
 
@@ -244,7 +251,7 @@ func (f *fleet) startExim() error {
 			}
 		}
 	}
-	if err := r.write("etc/exim4/lab.conf", eximConfig(interfaces)); err != nil {
+	if err := r.write("etc/exim4/exim4.conf", eximConfig(interfaces)); err != nil {
 		return err
 	}
 	if err := r.write("etc/exim4/domains", strings.Join(f.domains, "\n")+"\n"); err != nil {
@@ -253,7 +260,7 @@ func (f *fleet) startExim() error {
 	if err := r.write("etc/exim4/users", strings.Join(recipients, "\n")+"\n"); err != nil {
 		return err
 	}
-	return f.run(r, "exim", listens(hosts), "exim4", "-C", "/etc/exim4/lab.conf", "-bdf", "-q1h", "-oP", "/run/exim4.pid")
+	return f.run(r, "exim", listens(hosts), "exim4", "-bdf", "-q1h", "-oP", "/run/exim4.pid")
 }
 
 func eximConfig(interfaces []string) string {
@@ -273,6 +280,8 @@ tls_certificate = /certs/ip-${received_ip_address}.crt
 tls_privatekey = /certs/ip-${received_ip_address}.key
 tls_require_ciphers = NORMAL:-VERS-TLS1.0:-VERS-TLS1.1
 rfc1413_hosts =
+keep_environment =
+notifier_socket =
 host_lookup = *
 smtp_accept_max_per_host = 20
 begin acl

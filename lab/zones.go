@@ -73,11 +73,13 @@ func (a atlas) infrastructure() {
 	own := addressRecord(clientName, ClientV4) + addressRecord(clientName, ClientV6) + addressRecord("blocked25.hosting.example", BlockedV4)
 	own += addressRecord("policy.hosting.example", policyV4) + addressRecord("policy.hosting.example", policyV6)
 	a["hosting.example"] = &zone{Zone: Zone{Name: "hosting.example", NS: both, Served: both}, texts: map[string]string{"": own}}
+	a["flow.example"] = &zone{Zone: Zone{Name: "flow.example", NS: both, Served: both}, texts: map[string]string{"": flowZone}}
 	a["lists.example"] = &zone{Zone: Zone{Name: "lists.example", NS: both, Served: both}, texts: map[string]string{"": delegatedLists()}}
 	for _, name := range []string{v4Reverse, v6Reverse} {
 		a[name] = &zone{Zone: Zone{Name: name, NS: both, Served: both}, texts: map[string]string{"": ""}}
 	}
-	for addr, name := range map[string]string{ClientV4: clientName, ClientV6: clientName, BlockedV4: "blocked25.hosting.example"} {
+	for addr, name := range map[string]string{ClientV4: clientName, ClientV6: clientName, BlockedV4: "blocked25.hosting.example",
+		flowPostfix: "out.a.flow.example", flowExim: "mx.b.flow.example"} {
 		a.point(addr, name)
 	}
 }
