@@ -62,7 +62,7 @@ type Host struct {
 	Cert     string   `toml:"cert"`     // a pki.Kind; "none": no STARTTLS
 	PTR      *string  `toml:"ptr"`      // default: Name; "": none
 	Hidden   bool     `toml:"hidden"`   // no address records are published
-	Options  []string `toml:"options"`  // postfix: "name=value"; sink: arguments
+	Options  []string `toml:"options"`  // postfix: "name=value"; exim: a GnuTLS priority string; sink: arguments
 	Script   string   `toml:"script"`   // script: the name of one in scripts
 	Filter   string   `toml:"filter"`   // port 25: drop, prohibit, reset
 	Ports    []int    `toml:"ports"`    // default 25 and 587

@@ -33,6 +33,11 @@ var sharedHosts []byte
 //go:embed cases/*.txtar
 var caseFiles embed.FS
 
+// tables replace the tool's tables of the same name.
+//
+//go:embed knowledge/*.toml
+var tables embed.FS
+
 // runFolder holds what running labs need, a folder per process.
 const runFolder = "/run/mailwhy-lab"
 
@@ -125,6 +130,10 @@ func (w *World) build(ctx context.Context) error {
 		return err
 	}
 	w.Hosts = hosts
+	w.Knowledge = filepath.Join(w.Dir, "knowledge")
+	if err := os.CopyFS(w.Knowledge, sub(tables, "knowledge")); err != nil {
+		return err
+	}
 	steps := []func() error{
 		w.network,
 		w.certificatesAndZones,

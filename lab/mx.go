@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -143,8 +144,6 @@ func (f *fleet) startPostfix() error {
 		"etc/postfix/domains":   strings.Join(f.domains, " ok\n") + " ok\n",
 		"etc/postfix/users":     strings.Join(users, " ok\n") + " ok\n",
 		"etc/postfix/refuse":    access.String(),
-		// A short key is one of the faults, and OpenSSL's default refuses to load one.
-		"etc/ssl/openssl.cnf": "openssl_conf = c\n[c]\nssl_conf = s\n[s]\nsystem_default = d\n[d]\nCipherString = DEFAULT:@SECLEVEL=0\n",
 	}
 	for path, text := range files {
 		if err := r.write(path, text); err != nil {
@@ -174,6 +173,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 smtpd_recipient_restrictions = check_recipient_access texthash:/etc/postfix/refuse
 smtpd_tls_security_level = may
 smtpd_tls_protocols = >=TLSv1.2
+smtpd_tls_exclude_ciphers = aNULL
 disable_vrfy_command = yes
 smtpd_delay_reject = yes
 smtpd_error_sleep_time = 0
@@ -246,7 +246,11 @@ func (f *fleet) startExim() error {
 	for _, h := range hosts {
 		for _, addr := range h.addresses() {
 			interfaces = append(interfaces, addr)
-			if err := r.write("certs/ip-"+addr+".name", h.Name); err != nil {
+			priority := "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
+			if len(h.Options) > 0 {
+				priority = h.Options[0]
+			}
+			if err := errors.Join(r.write("certs/ip-"+addr+".name", h.Name), r.write("certs/ip-"+addr+".priority", priority)); err != nil {
 				return err
 			}
 		}
@@ -276,14 +280,15 @@ domainlist local_domains = lsearch;/etc/exim4/domains
 acl_smtp_rcpt = rcpt
 acl_smtp_data = accept
 tls_advertise_hosts = *
-tls_certificate = /certs/ip-${received_ip_address}.crt
-tls_privatekey = /certs/ip-${received_ip_address}.key
-tls_require_ciphers = NORMAL:-VERS-TLS1.0:-VERS-TLS1.1
+tls_certificate = <; /certs/ip-${received_ip_address}.crt
+tls_privatekey = <; /certs/ip-${received_ip_address}.key
+tls_require_ciphers = ${if def:received_ip_address{${readfile{/certs/ip-${received_ip_address}.priority}{}}}{NORMAL}}
 rfc1413_hosts =
 keep_environment =
 notifier_socket =
 host_lookup = *
-smtp_accept_max_per_host = 20
+smtp_accept_max = 1000
+smtp_accept_max_per_host = 1000
 begin acl
 rcpt:
   deny message = relay not permitted

@@ -70,7 +70,7 @@ func (a atlas) infrastructure() {
 		}
 	}
 	a["dns.example"] = &zone{Zone: Zone{Name: "dns.example", NS: both, Served: append(slices.Clone(both), "slow.dns.example", "notcp.dns.example")}, texts: map[string]string{"": ns.String()}}
-	own := addressRecord(clientName, ClientV4) + addressRecord(clientName, ClientV6) + addressRecord("blocked25.hosting.example", BlockedV4)
+	own := "@ MX 10 mx1\n" + addressRecord(clientName, ClientV4) + addressRecord(clientName, ClientV6) + addressRecord("blocked25.hosting.example", BlockedV4)
 	own += addressRecord("policy.hosting.example", policyV4) + addressRecord("policy.hosting.example", policyV6)
 	a["hosting.example"] = &zone{Zone: Zone{Name: "hosting.example", NS: both, Served: both}, texts: map[string]string{"": own}}
 	a["flow.example"] = &zone{Zone: Zone{Name: "flow.example", NS: both, Served: both}, texts: map[string]string{"": flowZone}}
