@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,10 @@ func TestCases(t *testing.T) {
 		t.Fatal(err)
 	}
 	have, err := Commands(t.Context(), bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := Rules(t.Context(), bin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +61,12 @@ func TestCases(t *testing.T) {
 			for i, r := range c.Run {
 				t.Run(r.Command[0], func(t *testing.T) {
 					if !slices.Contains(have, r.Command[0]) {
-						t.Skipf("mailwhy has no command %q", r.Command[0])
+						skipOrFail(t, fmt.Sprintf("mailwhy has no command %q", r.Command[0]))
+					}
+					for _, e := range r.Expect {
+						if !rules[e.Rule] {
+							skipOrFail(t, "mailwhy has no rule "+e.Rule)
+						}
 					}
 					res := results[c][i]
 					if res.err != nil {
@@ -76,6 +86,15 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+}
+
+// skipOrFail skips a test for what is missing, or fails it where the lab is required.
+func skipOrFail(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("MAILWHY_LAB") == "required" {
+		t.Fatal("MAILWHY_LAB=required, but: " + what)
+	}
+	t.Skip(what)
 }
 
 // TestOneFaultEach keeps the promise of the case files: thirty or more broken worlds, one that is flawless.

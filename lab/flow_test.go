@@ -105,7 +105,7 @@ func needs(t *testing.T, have []string, command string) {
 			return
 		}
 	}
-	t.Skipf("mailwhy has no command %q", command)
+	skipOrFail(t, fmt.Sprintf("mailwhy has no command %q", command))
 }
 
 // waitForMail waits until each parcel lies in a mailbox, itself or as a bounce, and gives the raw mails by parcel.

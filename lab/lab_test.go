@@ -51,10 +51,7 @@ func run(m *testing.M) int {
 func lab(t *testing.T) *World {
 	t.Helper()
 	if world == nil {
-		if os.Getenv("MAILWHY_LAB") == "required" {
-			t.Fatalf("MAILWHY_LAB=required, but: %s", missing)
-		}
-		t.Skip(missing)
+		skipOrFail(t, missing)
 	}
 	return world
 }

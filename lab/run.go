@@ -57,6 +57,23 @@ func Commands(ctx context.Context, bin string) ([]string, error) {
 	return names, nil
 }
 
+// Rules lists the rules the tool knows.
+func Rules(ctx context.Context, bin string) (map[string]bool, error) {
+	out, err := exec.CommandContext(ctx, bin, "rules", "--json").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s rules: %w", bin, err)
+	}
+	var list []struct{ ID string }
+	if err := json.Unmarshal(out, &list); err != nil {
+		return nil, fmt.Errorf("%s rules: %w", bin, err)
+	}
+	known := map[string]bool{}
+	for _, r := range list {
+		known[r.ID] = true
+	}
+	return known, nil
+}
+
 // Tool runs the tool in the namespace of a client, with the lab's resolver, trust anchor, tables and authorities. dir
 // is the working folder.
 func (w *World) Tool(ctx context.Context, bin, client, dir string, args ...string) (*Outcome, error) {

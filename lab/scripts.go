@@ -125,6 +125,8 @@ func converse(c net.Conn, greeting string, replies map[string]string) {
 		case verb == "QUIT":
 			say(c, "221 2.0.0 Bye\r\n")
 			return
+		case verb == "RCPT" && !strings.Contains(strings.ToLower(line), ".example>"):
+			reply = "550 5.7.1 Relaying denied\r\n"
 		case verb == "DATA":
 			reply = "354 go on\r\n"
 		default:
