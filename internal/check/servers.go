@@ -68,7 +68,7 @@ func (e *Env) SMTPDoor() smtp.Door {
 func (e *Env) ProbePlan(host string, addr netip.Addr) smtp.Plan {
 	return smtp.Plan{
 		Host: host, Addr: addr, HELO: e.Probe.HELO,
-		Verify:   []string{"postmaster"},
+		Verify:   []string{"postmaster", "no-such-user-7f3a9c"}, // a server that answers both alike tells nothing
 		Envelope: []smtp.Mail{{From: e.Probe.From, To: []string{RelayProbe}}},
 	}
 }

@@ -117,7 +117,11 @@ func TestFaults(t *testing.T) {
 		{"masked greeting", with(func(s *wiretest.SMTP) { s.Greeting = "220 ****************2****0*****" }), []string{"smtp.rewritten"}, nil},
 		{"login in the clear", with(func(s *wiretest.SMTP) { s.Caps = []string{"AUTH PLAIN LOGIN CRAM-MD5"} }), []string{"smtp.plain-auth"}, nil},
 		{"small", with(func(s *wiretest.SMTP) { s.Caps = []string{"SIZE 1000000"} }), []string{"smtp.size-small"}, nil},
-		{"VRFY", with(func(s *wiretest.SMTP) { s.Replies["VRFY"] = "250 Post Master <postmaster@test>" }), []string{"smtp.vrfy"}, nil},
+		{"VRFY", with(func(s *wiretest.SMTP) {
+			s.Replies["VRFY postmaster"] = "252 2.0.0 postmaster"
+			s.Replies["VRFY"] = "550 5.1.1 User unknown"
+		}), []string{"smtp.vrfy"}, nil},
+		{"VRFY agrees with everything", with(func(s *wiretest.SMTP) { s.Replies["VRFY"] = "252 2.5.2 Try it" }), nil, nil},
 		{"version", with(func(s *wiretest.SMTP) { s.Greeting = "220 mx.test ESMTP Exim 4.94.2 Sun" }), []string{"smtp.banner-version"}, nil},
 		{"short name", with(func(s *wiretest.SMTP) { s.Greeting = "220 localhost ESMTP" }), []string{"smtp.banner-name"}, nil},
 		{"unknown name", with(func(s *wiretest.SMTP) { s.Greeting = "220 nowhere.test ESMTP" }), []string{"smtp.banner-name-unknown"}, nil},

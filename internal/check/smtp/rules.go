@@ -92,7 +92,7 @@ var (
 	}
 	ruleVrfy = &finding.Rule{
 		ID: "smtp.vrfy", Severity: finding.Note, Owner: finding.OwnerServer,
-		Title: "VRFY tells who exists", Says: "VRFY postmaster is answered with {{.Reply}}",
+		Title: "VRFY tells who exists", Says: "VRFY postmaster is answered with {{.Reply}}, an invented name with {{.Other}}",
 		OK:     "VRFY tells nothing",
 		Why:    "Spammers can try names until they have the list of mailboxes.",
 		Repair: "Switch VRFY off (Postfix: disable_vrfy_command = yes).",

@@ -114,13 +114,7 @@ func (j *judge) offers() []finding.Finding {
 // strangers judges what the server lets anybody do.
 func (j *judge) strangers() []finding.Finding {
 	var fs []finding.Finding
-	if v := j.s.Stage(smtp.Vrfy); v != nil && v.Reply != nil {
-		if v.Reply.Code == 250 || v.Reply.Code == 251 {
-			fs = append(fs, j.failed(ruleVrfy, finding.Args{"Reply": finding.Raw(v.Reply.String())}, smtp.Vrfy))
-		} else {
-			fs = append(fs, ruleVrfy.Passed(j.subject, nil))
-		}
-	}
+	fs = append(fs, j.vrfy()...)
 	rcpt := j.s.Stage(smtp.RcptTo)
 	if rcpt == nil {
 		if m := j.s.Stage(smtp.MailFrom); m != nil && !m.OK() {
@@ -139,4 +133,24 @@ func (j *judge) strangers() []finding.Finding {
 		fs = append(fs, j.untested(ruleRelay, rcpt))
 	}
 	return fs
+}
+
+// vrfy judges the answers to VRFY for a name that exists everywhere and for one that exists nowhere. Postfix says 252 to
+// the one and 550 to the other, which tells as much as a plain yes.
+func (j *judge) vrfy() []finding.Finding {
+	var replies []*smtp.Reply
+	for i := range j.s.Stages {
+		if st := &j.s.Stages[i]; st.Name == smtp.Vrfy && st.Reply != nil {
+			replies = append(replies, st.Reply)
+		}
+	}
+	if len(replies) < 2 {
+		return nil
+	}
+	known, unknown := replies[0], replies[1]
+	refusesUnknown := unknown.Code == 550 || unknown.Code == 551 || unknown.Code == 553
+	if known.Code/100 == 2 && refusesUnknown {
+		return []finding.Finding{j.failed(ruleVrfy, finding.Args{"Reply": finding.Raw(known.String()), "Other": finding.Raw(unknown.String())}, smtp.Vrfy)}
+	}
+	return []finding.Finding{ruleVrfy.Passed(j.subject, nil)}
 }

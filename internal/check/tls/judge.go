@@ -40,7 +40,7 @@ func Judge(f Facts, th *knowledge.Thresholds) []finding.Finding {
 		return nil
 	}
 	if h.Fault != nil && len(h.Chain) == 0 {
-		return f.sealed([]finding.Finding{f.failed(ruleHandshake, finding.Args{"What": finding.Raw(h.Fault.Text)})})
+		return f.sealed([]finding.Finding{f.broken(h.Fault)})
 	}
 	var fs []finding.Finding
 	if h.Fault == nil {
@@ -55,6 +55,21 @@ func Judge(f Facts, th *knowledge.Thresholds) []finding.Finding {
 	fs = append(fs, f.exchange(th)...)
 	fs = append(fs, f.sni())
 	return f.sealed(slices.DeleteFunc(fs, func(x finding.Finding) bool { return x.Rule == nil }))
+}
+
+// broken judges a port where no certificate came. An SMTP server that answers STARTTLS with words says whether it
+// cannot now (4yz) or never can (5yz): neither is a fault of TLS.
+func (f *Facts) broken(fault *wire.Fault) finding.Finding {
+	what := finding.Args{"What": finding.Raw(fault.Text)}
+	if fault.Op == "starttls" && fault.Kind == wire.Protocol && len(fault.Text) > 3 {
+		switch {
+		case fault.Text[0] == '4' && fault.Text[1] >= '0' && fault.Text[1] <= '9':
+			return ruleHandshake.Untested(f.Subject, finding.S("the server puts TLS off: {{.What}}", what))
+		case fault.Text[0] == '5' && fault.Text[1] >= '0' && fault.Text[1] <= '9':
+			return f.failed(ruleNotOffered, what)
+		}
+	}
+	return f.failed(ruleHandshake, what)
 }
 
 func (f *Facts) failed(r *finding.Rule, args finding.Args) finding.Finding {

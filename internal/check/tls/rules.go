@@ -11,6 +11,13 @@ var (
 		Repair: "Read the server's TLS log for the moment of the test; usual causes are a certificate file without its key, a list of suites that is empty, or a firewall that inspects TLS.",
 		Refs:   []finding.Ref{finding.RFC(3207, "4"), finding.RFC(8446, "6.2")},
 	}
+	ruleNotOffered = &finding.Rule{
+		ID: "tls.not-offered", Severity: finding.Warning, Owner: finding.OwnerServer,
+		Title: "no TLS on this port", Says: "the server refuses STARTTLS: {{.What}}",
+		Why:    "Mail and passwords cross the network in plain text, and senders that insist on TLS cannot deliver.",
+		Repair: "Install a certificate and enable STARTTLS on this port.",
+		Refs:   []finding.Ref{finding.RFC(3207, "4"), finding.RFC(8314, "3")},
+	}
 	ruleSelfSigned = &finding.Rule{
 		ID: "tls.self-signed", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title: "self-signed certificate", Says: "the certificate is self-signed ({{.Subject}})",
@@ -171,6 +178,6 @@ var (
 
 // Rules lists every rule of this pack.
 var Rules = []*finding.Rule{
-	ruleHandshake, ruleSelfSigned, ruleUnknownRoot, ruleMissing, ruleExpired, ruleNotYet, ruleBadCert, ruleName, ruleExpires, ruleOrder,
+	ruleHandshake, ruleNotOffered, ruleSelfSigned, ruleUnknownRoot, ruleMissing, ruleExpired, ruleNotYet, ruleBadCert, ruleName, ruleExpires, ruleOrder,
 	ruleKey, ruleSignature, ruleOldVersion, ruleSSL, ruleOnlyOld, ruleNo13, ruleWeakSuite, ruleOldSuite, ruleDH, rulePQ, ruleSNI,
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	wiretls "github.com/mailwhy/mailwhy/internal/wire/tls"
 	"github.com/mailwhy/mailwhy/internal/wire/wiretest"
 )
@@ -141,4 +142,20 @@ func TestWrongOrder(t *testing.T) {
 	_ = b.w.SMTP("198.51.100.7:25", &wiretest.SMTP{TLS: wiretest.Config(c)})
 	servers := check.Servers{Hosts: []check.MailServer{{Name: "mx.test", Addrs: []netip.Addr{netip.MustParseAddr("198.51.100.7")}}}}
 	hold(t, "check", check.Run(context.Background(), b.env, servers, finding.Domain("test"), tls.Checks, nil), nil, []string{"tls.chain-order"})
+}
+
+// TestNoTLSAtAll tells a server that cannot now from one that never can and one whose handshake breaks.
+func TestNoTLSAtAll(t *testing.T) {
+	for _, c := range []struct{ op, text, rule, verdict string }{
+		{"starttls", "454 4.7.0 TLS not available", "tls.handshake-failed", "could-not-test"},
+		{"starttls", "502 5.5.1 Error: command not implemented", "tls.not-offered", "warning"},
+		{"starttls", "the server went on in the clear", "tls.handshake-failed", "error"},
+		{"tls", "tls: internal error", "tls.handshake-failed", "error"},
+	} {
+		f := tls.Facts{Subject: finding.Host("mx.test"), Handshake: &wire.Handshake{Fault: &wire.Fault{Kind: wire.Protocol, Op: c.op, Text: c.text}}}
+		fs := tls.Judge(f, nil)
+		if len(fs) != 1 || fs[0].Rule.ID != c.rule || fs[0].Verdict().String() != c.verdict {
+			t.Errorf("%s %q: %+v", c.op, c.text, fs)
+		}
+	}
 }
