@@ -247,11 +247,7 @@ func (w *World) certificatesAndZones() error {
 		if kind == "" {
 			kind = pki.Good
 		}
-		issue := ca.Issue
-		if h.Software == "opensmtpd" {
-			issue = ca.IssueRSA // its key process knows no other keys
-		}
-		if pairs[h.Name], err = issue(certs, kind, now, h.Name); err != nil {
+		if pairs[h.Name], err = ca.Issue(certs, kind, now, h.Name); err != nil {
 			return fmt.Errorf("host %s: %w", h.Name, err)
 		}
 	}

@@ -141,7 +141,7 @@ func (f *fleet) startPostfix() error {
 	files := map[string]string{
 		"etc/postfix/main.cf":   postfixMain,
 		"etc/postfix/master.cf": postfixMaster(hosts),
-		"etc/postfix/domains":   strings.Join(f.domains, " ok\n") + " ok\n",
+		"etc/postfix/domains":   strings.Join(append(names(hosts), f.domains...), " ok\n") + " ok\n",
 		"etc/postfix/users":     strings.Join(users, " ok\n") + " ok\n",
 		"etc/postfix/refuse":    access.String(),
 	}
@@ -409,3 +409,11 @@ func (f *fleet) stop() []error {
 
 // logs names the log file of a server in its root.
 func (f *fleet) logs(root, path string) string { return filepath.Join(f.roots[root].dir, path) }
+
+func names(hosts []*Host) []string {
+	var out []string
+	for _, h := range hosts {
+		out = append(out, h.Name)
+	}
+	return out
+}

@@ -184,14 +184,15 @@ func (z *zone) sign(keys, file string) error {
 	if err := os.Remove(file + ".signed"); err != nil {
 		return err
 	}
-	return os.WriteFile(file, spoil(z.DNSSEC, raw), 0o644)
+	return os.WriteFile(file, spoil(z.DNSSEC, z.Name, raw), 0o644)
 }
 
 // spoil breaks a signed zone, a record a line.
-func spoil(how string, raw []byte) []byte {
+func spoil(how, zone string, raw []byte) []byte {
 	mx := regexp.MustCompile(`\sIN\s+MX\s`)
 	mxSignature := regexp.MustCompile(`\sRRSIG\s+MX\s`)
-	denial := regexp.MustCompile(`\sNSEC\s`)
+	// The apex keeps its NSEC: without it BIND takes the zone for unsigned.
+	denial := regexp.MustCompile(`^\S+\.` + regexp.QuoteMeta(zone) + `\.\s.*\sNSEC\s`)
 	var out []string
 	for _, line := range strings.Split(string(raw), "\n") {
 		switch {

@@ -105,16 +105,7 @@ func sign(t *x509.Certificate, key crypto.Signer, by *signer) (*signer, error) {
 
 // Issue writes a certificate of the kind for the names into dir, in files called after the first name.
 func (a *Authority) Issue(dir string, kind Kind, now time.Time, names ...string) (*Pair, error) {
-	return a.issue(dir, kind, now, 0, names)
-}
-
-// IssueRSA is Issue with an RSA key, for servers that cannot use others.
-func (a *Authority) IssueRSA(dir string, kind Kind, now time.Time, names ...string) (*Pair, error) {
-	return a.issue(dir, kind, now, 2048, names)
-}
-
-func (a *Authority) issue(dir string, kind Kind, now time.Time, bits int, names []string) (*Pair, error) {
-	from, to, by := now.AddDate(0, -1, 0), now.AddDate(0, 2, 0), a.middle
+	from, to, bits, by := now.AddDate(0, -1, 0), now.AddDate(0, 2, 0), 0, a.middle
 	subjects := names
 	switch kind {
 	case Good, NoChain:

@@ -43,6 +43,13 @@ var (
 		Repair: "Check the resolver of the mail server and remove dead blocklists; set the delay of postscreen or the tarpit below 10 seconds.",
 		Refs:   []finding.Ref{finding.RFC(5321, "4.5.3.2.1")},
 	}
+	ruleHello = &finding.Rule{
+		ID: "smtp.no-hello", Severity: finding.Error, Owner: finding.OwnerServer,
+		Title: "neither EHLO nor HELO is taken", Says: "the server takes neither EHLO nor HELO",
+		Why:    "No mail can be handed to a server that does not get past the first command.",
+		Repair: "Read the server's log for the moment of the test: a blocklist, a check of the EHLO name, or a filter in front of the server is the usual cause.",
+		Refs:   []finding.Ref{finding.RFC(5321, "4.1.1.1")},
+	}
 	ruleEhlo = &finding.Rule{
 		ID: "smtp.ehlo-refused", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title: "EHLO is not understood", Says: "EHLO is answered with {{.Reply}}, HELO works",
@@ -165,6 +172,6 @@ var (
 
 // Rules lists every rule of this pack.
 var Rules = []*finding.Rule{
-	ruleNoServer, ruleUnreachable, ruleIPv6, ruleNotSMTP, ruleSlow, ruleEhlo, ruleRewritten, ruleNoTLS, ruleTLSRefused, ruleInjection,
+	ruleNoServer, ruleUnreachable, ruleIPv6, ruleNotSMTP, ruleSlow, ruleHello, ruleEhlo, ruleRewritten, ruleNoTLS, ruleTLSRefused, ruleInjection,
 	ruleRelay, ruleVrfy, rulePlainAuth, ruleBanner, ruleName, ruleNameDNS, ruleNameOther, ruleSize, ruleBareLF, ruleOutbound,
 }

@@ -58,12 +58,13 @@ func (j *judge) hello() []finding.Finding {
 	case ehlo.Fault != nil && ehlo.Fault.Kind == wire.Protocol:
 		return []finding.Finding{j.failed(ruleNotSMTP, finding.Args{"What": check.Fault(ehlo.Fault)}, smtp.Ehlo)}
 	}
-	return []finding.Finding{j.untested(ruleEhlo, ehlo)}
+	return []finding.Finding{j.untested(ruleHello, ehlo)}
 }
 
 // tls judges whether STARTTLS is offered and works; the certificate is judged by the tls pack.
 func (j *judge) tls() []finding.Finding {
-	if e := j.s.Stage(smtp.Ehlo); e == nil || e.Fault != nil || e.Reply.Code == 421 {
+	e, h := j.s.Stage(smtp.Ehlo), j.s.Stage(smtp.Helo)
+	if e == nil || e.Fault != nil || e.Reply.Code == 421 || !e.OK() && h != nil && !h.OK() {
 		return nil
 	}
 	offer, shake := j.s.Stage(smtp.StartTLS), j.s.Stage(smtp.TLS)
