@@ -141,7 +141,7 @@ func (f *fleet) startPostfix() error {
 	files := map[string]string{
 		"etc/postfix/main.cf":   postfixMain,
 		"etc/postfix/master.cf": postfixMaster(hosts),
-		"etc/postfix/domains":   strings.Join(append(names(hosts), f.domains...), " ok\n") + " ok\n",
+		"etc/postfix/domains":   strings.Join(append(append(names(hosts), "mx.lab.example"), f.domains...), " ok\n") + " ok\n",
 		"etc/postfix/users":     strings.Join(users, " ok\n") + " ok\n",
 		"etc/postfix/refuse":    access.String(),
 	}

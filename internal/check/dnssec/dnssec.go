@@ -20,7 +20,7 @@ type args = finding.Args
 // Facts are the proofs for what mail asks of a domain.
 type Facts struct {
 	Domain string       `json:"domain"`
-	Proofs []*dns.Proof `json:"proofs"`           // SOA; of a signed zone MX and TXT too
+	Proofs []*dns.Proof `json:"proofs"`           // SOA; of a signed zone MX and TXT too, and TXT of _mta-sts below it
 	Island bool         `json:"island,omitempty"` // keys in the zone, but no DS at the parent
 	At     time.Time    `json:"at"`               // when it was judged
 
@@ -60,11 +60,15 @@ func Look(ctx context.Context, env *check.Env, domain string) *Facts {
 	}
 	f.Proofs = []*dns.Proof{zone}
 	if zone.Signed() { // else all the rest is as unsigned
-		types := []mail.Type{mail.TypeMX, mail.TypeTXT}
-		proofs, errs := make([]*dns.Proof, len(types)), make([]error, len(types))
+		// Most signed domains lack the last name, so its answer shows whether absence can be proved.
+		questions := []struct {
+			name string
+			kind mail.Type
+		}{{domain, mail.TypeMX}, {domain, mail.TypeTXT}, {"_mta-sts." + domain, mail.TypeTXT}}
+		proofs, errs := make([]*dns.Proof, len(questions)), make([]error, len(questions))
 		var wg sync.WaitGroup
-		for i, t := range types {
-			wg.Go(func() { proofs[i], errs[i] = env.DNS.Validate(ctx, domain, t) })
+		for i, q := range questions {
+			wg.Go(func() { proofs[i], errs[i] = env.DNS.Validate(ctx, q.name, q.kind) })
 		}
 		wg.Wait()
 		if err := errors.Join(errs...); err != nil {
