@@ -81,7 +81,7 @@ func (w *World) Tool(ctx context.Context, bin, client, dir string, args ...strin
 	if !ok {
 		return nil, fmt.Errorf("no client %q, only %q", client, Clients)
 	}
-	args = append(slices.Clone(args), "--resolver", ResolverV4, "--trust-anchor", w.Anchor, "--timeout", "3s", "--lang", "en")
+	args = append(slices.Clone(args), "--resolver", ResolverV4, "--root-server", rootV4, "--trust-anchor", w.Anchor, "--timeout", "3s", "--lang", "en")
 	if w.Knowledge != "" {
 		args = append(args, "--knowledge", w.Knowledge)
 	}

@@ -70,7 +70,11 @@ func (a atlas) infrastructure() {
 		}
 	}
 	a["dns.example"] = &zone{Zone: Zone{Name: "dns.example", NS: both, Served: append(slices.Clone(both), "slow.dns.example", "notcp.dns.example")}, texts: map[string]string{"": ns.String()}}
-	own := "@ MX 10 mx1\n" + addressRecord(clientName, ClientV4) + addressRecord(clientName, ClientV6) + addressRecord("blocked25.hosting.example", BlockedV4)
+	records, err := soundRecords("hosting.example", []string{"mx", "dkim", "dmarc"})
+	if err != nil {
+		panic(err) // the topics are keys of sound
+	}
+	own := records + "@ TXT \"v=spf1 ip4:11.1.0.0/16 ip6:2d00:1ab:ffff::/48 -all\"\n" + addressRecord(clientName, ClientV4) + addressRecord(clientName, ClientV6) + addressRecord("blocked25.hosting.example", BlockedV4)
 	own += addressRecord("policy.hosting.example", policyV4) + addressRecord("policy.hosting.example", policyV6)
 	a["hosting.example"] = &zone{Zone: Zone{Name: "hosting.example", NS: both, Served: both}, texts: map[string]string{"": own}}
 	a["flow.example"] = &zone{Zone: Zone{Name: "flow.example", NS: both, Served: both}, texts: map[string]string{"": flowZone}}
@@ -131,6 +135,7 @@ func fullServer(short string) string {
 var sound = map[string]string{
 	"mx":     "@ MX 10 mx1.hosting.example.\n@ MX 20 mx2.hosting.example.\n",
 	"spf":    "@ TXT \"v=spf1 mx -all\"\n",
+	"dkim":   "default._domainkey TXT \"v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA51xyB2Cvofk+Ma/8BtpAEmZGv3ZYzPdvgCzm9s70nvv8qXr2tlpxoIWtji7kXkSECl1bpqwTAm8JesmLP43fhoXwgiQMlWMh+600mKjEqvS16cQqlanf83Wg62llK/MtScafuyMjqFZ4DA9WBZJW54UchjvH\" \"AHWpIGmBPmA5ysDYIugH4KMKKHBWug/nCJ+RLLlkhxbf2IBEDUWMbov5f08nUqIr83yGUVW/wQcqo2Ahhu/H+tJlxGFpN+ZXWVMtJdkFkrsHhw2yJggdcop4zMVt5vlXMf15PsYkitg4xMseEIPUO1c47zv/6YubC7CmVHJbXiVDqF5j4g0jCe+4OwIDAQAB\"\n",
 	"dmarc":  "_dmarc TXT \"v=DMARC1; p=reject; rua=mailto:dmarc@DOMAIN\"\n",
 	"sts":    "_mta-sts TXT \"v=STSv1; id=20260101\"\nmta-sts A " + policyV4 + "\nmta-sts AAAA " + policyV6 + "\n",
 	"tlsrpt": "_smtp._tls TXT \"v=TLSRPTv1; rua=mailto:tlsrpt@DOMAIN\"\n",
