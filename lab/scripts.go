@@ -55,9 +55,9 @@ var scripts = map[string]func(c net.Conn, name string){
 	"escape": func(c net.Conn, name string) {
 		converse(c, "220 "+name+" ESMTP \x1b[31m\x1b]0;owned\x07<script>alert(1)</script>\r\n", nil)
 	},
-	// Greets after six seconds.
+	// Greets after eleven seconds.
 	"slow": func(c net.Conn, name string) {
-		time.Sleep(6 * time.Second)
+		time.Sleep(11 * time.Second)
 		converse(c, "220 "+name+" ESMTP\r\n", nil)
 	},
 	// Knows HELO only.
