@@ -11,6 +11,7 @@ import (
 func build(steps []Step) *Journey {
 	j := &Journey{Steps: steps}
 	notice := noticeIDs(steps)
+	noticeMessage := noticeMessages(steps, notice)
 	own := map[string]bool{}
 	for i := range steps {
 		if s := &steps[i]; s.QueueID != "" {
@@ -41,6 +42,9 @@ func build(steps []Step) *Journey {
 		if kind := notice[q]; kind != "" {
 			j.noteNotice(s, q, kind)
 			continue
+		}
+		if s.QueueID == "" && noticeMessage[s.Message] {
+			continue // the notice in somebody's mailbox
 		}
 		j.note(s, own)
 	}
@@ -75,6 +79,36 @@ func noticeIDs(steps []Step) map[string]string {
 	}
 	if !others {
 		return nil
+	}
+	follow(steps, out)
+	return out
+}
+
+// follow marks the queues that a notice was handed on to ("queued as"), over all hosts.
+func follow(steps []Step, notice map[string]string) {
+	for again := true; again; {
+		again = false
+		for i := range steps {
+			s := &steps[i]
+			if kind := notice[s.QueueID]; kind != "" && s.refIs == event.Next && s.Ref != "" && notice[s.Ref] == "" {
+				notice[s.Ref], again = kind, true
+			}
+		}
+	}
+}
+
+// noticeMessages gives the message-ids that belong to notices alone. Mailbox servers log no queue id, only these.
+func noticeMessages(steps []Step, notice map[string]string) map[string]bool {
+	out := map[string]bool{}
+	for i := range steps {
+		if s := &steps[i]; s.Message != "" && notice[s.QueueID] != "" {
+			out[s.Message] = true
+		}
+	}
+	for i := range steps {
+		if s := &steps[i]; s.QueueID != "" && notice[s.QueueID] == "" {
+			delete(out, s.Message)
+		}
 	}
 	return out
 }
@@ -205,8 +239,11 @@ func (j *Journey) filed(s *Step) {
 	for i := range j.Recipients {
 		if r := &j.Recipients[i]; sameAddress(r.To, s.User) || sameAddress(localPart(r.To), s.User) || r.Text != "" && s.Session != "" && strings.Contains(r.Text, s.Session) {
 			r.Folder = s.Folder
-			if s.Action == "discarded" {
+			switch s.Action {
+			case "discarded":
 				r.status, r.Status = event.Discarded, event.Discarded.String()
+			case "rejected": // taken over LMTP, then sent back by a filter of the mailbox
+				r.status, r.Status, r.Text, r.Line, r.Code = event.Bounced, event.Bounced.String(), s.Text, s.Line, 0
 			}
 			return
 		}
