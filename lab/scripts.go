@@ -47,7 +47,10 @@ var scripts = map[string]func(c net.Conn, name string){
 	},
 	"http":  func(c net.Conn, _ string) { _, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },
 	"close": func(net.Conn, string) {},
-	"reset": func(c net.Conn, _ string) { reset(c) },
+	"reset": func(c net.Conn, _ string) {
+		time.Sleep(100 * time.Millisecond) // or the client's connect itself would fail
+		reset(c)
+	},
 	"421": func(c net.Conn, name string) {
 		say(c, "421 4.3.2 "+name+" Service not available, too many connections\r\n")
 	},
