@@ -11,7 +11,6 @@ import (
 func build(steps []Step) *Journey {
 	j := &Journey{Steps: steps}
 	notice := noticeIDs(steps)
-	noticeMessage := noticeMessages(steps, notice)
 	own := map[string]bool{}
 	for i := range steps {
 		if s := &steps[i]; s.QueueID != "" {
@@ -42,9 +41,6 @@ func build(steps []Step) *Journey {
 		if kind := notice[q]; kind != "" {
 			j.noteNotice(s, q, kind)
 			continue
-		}
-		if s.QueueID == "" && noticeMessage[s.Message] {
-			continue // the notice in somebody's mailbox
 		}
 		j.note(s, own)
 	}
@@ -95,22 +91,6 @@ func follow(steps []Step, notice map[string]string) {
 			}
 		}
 	}
-}
-
-// noticeMessages gives the message-ids that belong to notices alone. Mailbox servers log no queue id, only these.
-func noticeMessages(steps []Step, notice map[string]string) map[string]bool {
-	out := map[string]bool{}
-	for i := range steps {
-		if s := &steps[i]; s.Message != "" && notice[s.QueueID] != "" {
-			out[s.Message] = true
-		}
-	}
-	for i := range steps {
-		if s := &steps[i]; s.QueueID != "" && notice[s.QueueID] == "" {
-			delete(out, s.Message)
-		}
-	}
-	return out
 }
 
 // noticeMessages gives for message-ids that only notices have the queue id of the notice: a mailbox server names no
