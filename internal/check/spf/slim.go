@@ -88,7 +88,11 @@ func slimmer(t *spf.Tree) (record string, ok bool) {
 	}
 	out := []string{"v=spf1"}
 	for _, p := range pieces {
-		out = append(out, p.text)
+		for _, term := range strings.Fields(p.text) {
+			if !slices.Contains(out, term) { // a and mx often stand for the same address
+				out = append(out, term)
+			}
+		}
 	}
 	return tidy(strings.Join(out, " ")), true
 }
