@@ -123,7 +123,6 @@ type engine struct {
 	opt    Options
 	now    func() time.Time
 	secret bool // keys may be used: nothing is recorded
-	tests  sync.Map
 }
 
 func (e *engine) look(ctx context.Context, table *knowledge.Blocklists, subjects []string) *Facts {

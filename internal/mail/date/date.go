@@ -87,7 +87,7 @@ type reader struct {
 	pos, end int // end: behind the last part taken
 
 	day, month, year, hour, min, sec, nano int
-	pm, am, iso, yearFirst                 bool
+	pm, am, iso                            bool
 	weekday                                int // 1 Monday … 7 Sunday, 0 not given
 	order                                  string
 	zone                                   string

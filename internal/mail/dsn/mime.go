@@ -311,7 +311,7 @@ func strip(s string) string {
 		case strings.HasPrefix(name, "br"), strings.HasPrefix(name, "p"), strings.HasPrefix(name, "/p"), strings.HasPrefix(name, "div"), strings.HasPrefix(name, "/div"),
 			strings.HasPrefix(name, "tr"), strings.HasPrefix(name, "/tr"), strings.HasPrefix(name, "li"), strings.HasPrefix(name, "h"), strings.HasPrefix(name, "td"):
 			b.WriteByte('\n')
-		case strings.IndexByte(tag, '@') > 0 && strings.IndexAny(tag, " =\"") < 0:
+		case strings.IndexByte(tag, '@') > 0 && !strings.ContainsAny(tag, " =\""):
 			b.WriteString(s[i : i+end+1])
 		}
 		i += end + 1

@@ -3,7 +3,6 @@ package dns
 import (
 	"context"
 	"errors"
-	"net"
 	"time"
 
 	miekg "github.com/miekg/dns"
@@ -164,6 +163,3 @@ func (c *Client) evict() {
 	// Its sockets close themselves when they have been idle for a while.
 	delete(c.direct, oldest)
 }
-
-// addrPort is how a name server's address is named to Ask.
-func addrPort(ip string) string { return net.JoinHostPort(ip, "53") }

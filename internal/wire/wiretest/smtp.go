@@ -79,12 +79,11 @@ func (s *SMTP) Serve(conn net.Conn) {
 }
 
 type smtpConn struct {
-	s      *SMTP
-	conn   net.Conn
-	raw    net.Conn
-	r      *bufio.Reader
-	inTLS  bool
-	inData bool
+	s     *SMTP
+	conn  net.Conn
+	raw   net.Conn
+	r     *bufio.Reader
+	inTLS bool
 }
 
 // step answers one command.
