@@ -19,9 +19,13 @@ require (
 require (
 	github.com/emersion/go-smtp v0.25.1
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0
+	github.com/xdg-go/scram v1.4.0
 )
 
-require github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // indirect
+require (
+	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // indirect
+	github.com/xdg-go/stringprep v1.0.4 // indirect
+)
 
 require (
 	github.com/emersion/go-msgauth v0.7.0

@@ -7,7 +7,8 @@
 // one reply per command: no pipelining), 3207 (STARTTLS), 8314 (implicit TLS), 1870 (SIZE), 2034 and 3463 (enhanced
 // status), 6531 (SMTPUTF8), 6152 (8BITMIME).
 //
-// It must not log in (a later door does), retry, or choose servers: that is the caller's part.
+// RFC 4954 (AUTH): a login is tried where Plan.Login says so; the secret stands in no transcript. It must not retry or
+// choose servers: that is the caller's part.
 package smtp
 
 import (
@@ -46,6 +47,8 @@ type Plan struct {
 	MessageSum string     `json:"message,omitempty"`    // set by Run: SHA-256 of Message
 	NameToHold string     `json:"name,omitempty"`       // the certificate's expected name where it is not Host
 	StopAfter  StageName  `json:"stop_after,omitempty"` // QUIT after this stage
+
+	Login *wire.Login `json:"login,omitempty"` // AUTH before the transactions; a refusal ends the session
 }
 
 // Mail is the envelope of one transaction.
@@ -98,6 +101,7 @@ const (
 	Helo     StageName = "helo" // after an EHLO that was refused
 	StartTLS StageName = "starttls"
 	Ehlo2    StageName = "ehlo2" // after STARTTLS
+	Auth     StageName = "auth"  // the end of the login
 	Vrfy     StageName = "vrfy"
 	MailFrom StageName = "mail"
 	RcptTo   StageName = "rcpt"
@@ -131,6 +135,8 @@ type Session struct {
 	SecureCaps Caps            `json:"secure_caps,omitempty"` // offered after STARTTLS
 	TLS        *wire.Handshake `json:"tls,omitempty"`
 	EarlyBytes int             `json:"early_bytes,omitempty"` // sent by the server behind its reply to STARTTLS, in the clear
+	Mechanism  string          `json:"mechanism,omitempty"`   // how the login was tried
+	LoggedIn   bool            `json:"logged_in,omitempty"`
 	Transcript wire.Transcript `json:"transcript"`
 	Fault      *wire.Fault     `json:"fault,omitempty"` // what ended the session before QUIT, if anything
 }
@@ -208,6 +214,12 @@ func (p *Plan) check() error {
 	words := append([]string{p.HELO}, p.Verify...)
 	for _, m := range p.Envelope {
 		words = append(append(words, m.From), m.To...)
+	}
+	if l := p.Login; l != nil {
+		words = append(words, l.User, l.Mechanism)
+		if strings.ContainsAny(l.Secret, "\r\n\x00") {
+			return &wire.Fault{Kind: wire.Protocol, Op: "smtp", Text: "line ends or NUL in the password"}
+		}
 	}
 	for _, w := range words {
 		if strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r == 0x7f }) {

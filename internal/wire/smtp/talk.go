@@ -77,6 +77,9 @@ func (t *talker) walk(ctx context.Context) {
 	if t.done(StartTLS) || t.done(Ehlo2) {
 		return
 	}
+	if t.s.Plan.Login != nil && (!t.login() || t.done(Auth)) {
+		return
+	}
 	for _, v := range t.s.Plan.Verify {
 		if t.say(Vrfy, v, "VRFY "+v) == nil {
 			return
@@ -95,6 +98,9 @@ func (t *talker) done(n StageName) bool {
 }
 
 func (t *talker) note(d wire.Direction, text string) {
+	if t.s.Plan.Login != nil {
+		text = t.s.Plan.Login.MaskIn()(text)
+	}
 	t.s.Transcript = append(t.s.Transcript, wire.Line{Dir: d, At: time.Since(t.start), Text: text})
 }
 
@@ -304,11 +310,16 @@ func (t *talker) quit() {
 
 // say sends a command and reads the reply; nil means that the session is over.
 func (t *talker) say(n StageName, arg, line string) *Reply {
+	return t.speak(n, arg, line, line)
+}
+
+// speak is say with what the transcript gets instead of the line, where that holds a secret.
+func (t *talker) speak(n StageName, arg, line, shown string) *Reply {
 	if t.over {
 		return nil
 	}
 	start := time.Now()
-	t.note(wire.Sent, line)
+	t.note(wire.Sent, shown)
 	_ = t.conn.SetWriteDeadline(t.before(t.limits.Reply))
 	if _, err := t.conn.Write([]byte(line + "\r\n")); err != nil {
 		// The server may have said why it closes before we wrote.

@@ -1,0 +1,109 @@
+package managesieve
+
+import (
+	"context"
+	"encoding/base64"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xdg-go/scram"
+
+	"github.com/mailwhy/mailwhy/internal/wire"
+	"github.com/mailwhy/mailwhy/internal/wire/wiretest"
+)
+
+func visit(t *testing.T, l *wiretest.Lines, login *wire.Login) *wire.Visit {
+	t.Helper()
+	w := wiretest.NewWorld()
+	t.Cleanup(func() { _ = w.Close() })
+	if err := w.Lines("198.51.100.7:4190", l); err != nil {
+		t.Fatal(err)
+	}
+	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: 300 * time.Millisecond},
+		wire.VisitPlan{Addr: netip.MustParseAddr("198.51.100.7"), Port: 4190, Login: login})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+const greeting = "\"IMPLEMENTATION\" \"Test Pigeonhole\"\n\"SASL\" \"SCRAM-SHA-256 PLAIN\"\n\"SIEVE\" {8}\nfileinto\nOK \"ready\""
+
+// TestSCRAM logs in against the server's side of the library.
+func TestSCRAM(t *testing.T) {
+	client, err := scram.SHA256.NewClient("li", "geheim", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := client.GetStoredCredentials(scram.KeyFactors{Salt: "salz", Iters: 4096})
+	server, err := scram.SHA256.NewServer(func(string) (scram.StoredCredentials, error) { return stored, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		secret string
+		in     bool
+	}{{"geheim", true}, {"falsch", false}} {
+		conv := server.NewConversation()
+		l := &wiretest.Lines{Greeting: greeting, Answer: func(line string, _ bool) string {
+			line = strings.TrimPrefix(line, `AUTHENTICATE "SCRAM-SHA-256" `)
+			switch {
+			case line == "LISTSCRIPTS":
+				return "\"main\" ACTIVE\n\"old \\\"one\\\"\"\nOK"
+			case line == "LOGOUT":
+				return "OK"
+			}
+			raw, err := wire.Challenge(strings.Trim(line, `"`))
+			if err != nil {
+				return "BYE"
+			}
+			out, err := conv.Step(string(raw))
+			switch {
+			case err != nil:
+				return `NO "Authentication failed."`
+			case conv.Done():
+				return `OK (SASL "` + b64(out) + `") "in"`
+			}
+			return `"` + b64(out) + `"`
+		}}
+		v := visit(t, l, &wire.Login{User: "li", Secret: c.secret})
+		if v.LoggedIn != c.in || v.Mechanism != "SCRAM-SHA-256" {
+			t.Errorf("%s: in %v by %s: %+v\n%s", c.secret, v.LoggedIn, v.Mechanism, v.Fault, v.Transcript)
+		}
+		if c.in && (len(v.Scripts) != 2 || !v.Scripts[0].Active || v.Scripts[1].Name != `old "one"`) {
+			t.Errorf("scripts %+v", v.Scripts)
+		}
+		if v.Greeting != "Test Pigeonhole" || v.ClearLogin != true {
+			t.Errorf("%q %v", v.Greeting, v.ClearLogin)
+		}
+	}
+}
+
+func TestHostile(t *testing.T) {
+	for name, c := range map[string]struct {
+		l    *wiretest.Lines
+		kind wire.FaultKind
+	}{
+		"huge literal": {&wiretest.Lines{Greeting: `"SIEVE" {999999999999}`}, wire.Limit},
+		"stops":        {&wiretest.Lines{Greeting: `"SIEVE" "fileinto"`}, wire.Timeout},
+		"another":      {&wiretest.Lines{Greeting: "220 mx.test ESMTP"}, wire.Protocol},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.l.Answer = func(string, bool) string { return "stall" }
+			v := visit(t, c.l, nil)
+			if v.Fault == nil || v.Fault.Kind != c.kind {
+				t.Errorf("%+v, want %s", v.Fault, c.kind)
+			}
+		})
+	}
+}
+
+func FuzzSplit(f *testing.F) {
+	f.Add(`"SIEVE" {8}`)
+	f.Add(`NO (QUOTA/MAXSIZE) "too \"big"`)
+	f.Fuzz(func(_ *testing.T, s string) { split(s) })
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
