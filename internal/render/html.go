@@ -78,6 +78,7 @@ func (st Style) htmlFuncs() template.FuncMap {
 		"pad":      func(n int) string { return fmt.Sprintf("%dem", n) },
 		"shown":    func(v finding.Verdict) bool { return v < finding.VerdictNote },
 		"svg":      st.SVG,
+		"short":    func(s string) bool { return columns(s) <= 16 }, // not worth a line break
 	}
 }
 
