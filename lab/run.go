@@ -81,7 +81,10 @@ func (w *World) Tool(ctx context.Context, bin, client, dir string, args ...strin
 	if !ok {
 		return nil, fmt.Errorf("no client %q, only %q", client, Clients)
 	}
-	args = append(slices.Clone(args), "--resolver", ResolverV4, "--root-server", rootV4, "--trust-anchor", w.Anchor, "--timeout", "3s", "--lang", "en")
+	args = append(slices.Clone(args), "--resolver", ResolverV4, "--root-server", rootV4, "--trust-anchor", w.Anchor, "--timeout", "3s")
+	if !slices.Contains(args, "--lang") {
+		args = append(args, "--lang", "en")
+	}
 	if w.Knowledge != "" {
 		args = append(args, "--knowledge", w.Knowledge)
 	}
@@ -118,7 +121,30 @@ func (w *World) RunCase(ctx context.Context, bin string, c *Case, r Run) (*Outco
 	if !slices.Contains(args, "--format") {
 		args = append(args, "--json")
 	}
-	return w.Tool(ctx, bin, r.Client, dir, args...)
+	out := os.Getenv("MAILWHY_LAB_OUT")
+	if out == "" {
+		return w.Tool(ctx, bin, r.Client, dir, args...)
+	}
+	name := filepath.Join(out, c.Name+"-"+r.Command[0])
+	o, err := w.Tool(ctx, bin, r.Client, dir, append(args, "--record", name+".tape")...)
+	if err != nil {
+		return nil, err
+	}
+	return o, errors.Join(os.WriteFile(name+".json", o.Stdout, 0o644), w.keepText(ctx, bin, r, dir, name))
+}
+
+// keepText judges the recording of a run again, to keep what a reader of either language sees.
+func (w *World) keepText(ctx context.Context, bin string, r Run, dir, name string) error {
+	for _, lang := range []string{"en", "zh"} {
+		o, err := w.Tool(ctx, bin, r.Client, dir, append(slices.Clone(r.Command), "--replay", name+".tape", "--lang", lang)...)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name+"."+lang+".txt", append(o.Stdout, o.Stderr...), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Compare holds an outcome against what the case expects and lists what differs.
