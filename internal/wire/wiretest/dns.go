@@ -20,6 +20,7 @@ type DNS struct {
 	Transfer  bool                 // AXFR allowed
 	Authentic bool                 // set AD on what it answers
 
+	world *World // where it stands, nil for none
 	mu    sync.Mutex
 	zones map[string]*Zone
 	asked map[string]int
@@ -66,6 +67,9 @@ func (w *World) DNS(fakes []string, zones ...string) (*DNS, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	d.world = w
+	d.mu.Unlock()
 	for _, f := range fakes {
 		if _, _, err := net.SplitHostPort(f); err != nil {
 			f = net.JoinHostPort(f, "53")
@@ -98,7 +102,18 @@ func (d *DNS) Add(z *Zone) {
 func (d *DNS) Tune(f func(*DNS)) { d.mu.Lock(); defer d.mu.Unlock(); f(d) }
 
 // Addr is the loopback address:port.
-func (d *DNS) Addr() string { return d.addr }
+func (d *DNS) Addr() string { d.meet(); return d.addr }
+
+// meet makes what was set before the address was asked for, or dialled, visible to the one who answers: a socket alone
+// does not, as Go's memory model has it.
+func (d *DNS) meet() {
+	d.mu.Lock()
+	w := d.world
+	d.mu.Unlock()
+	if w != nil {
+		w.meet()
+	}
+}
 
 // Asked tells how often a question came: Asked("a.example MX"). "" counts all.
 func (d *DNS) Asked(question string) int { d.mu.Lock(); defer d.mu.Unlock(); return d.asked[question] }
@@ -145,6 +160,7 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	if len(q.Question) != 1 {
 		return
 	}
+	d.meet()
 	udp := w.LocalAddr().Network() == "udp"
 	name := strings.ToLower(strings.TrimSuffix(q.Question[0].Name, "."))
 	label := name + " " + dns.TypeToString[q.Question[0].Qtype]

@@ -239,6 +239,9 @@ func (w *World) SMTP(fake string, s *SMTP) error {
 	if err != nil {
 		return err
 	}
-	go accept(l, s.Serve)
+	go accept(l, func(c net.Conn) {
+		w.meet()
+		s.Serve(c)
+	})
 	return nil
 }
