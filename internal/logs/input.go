@@ -287,7 +287,17 @@ func (in *Input) Each(fn func(block []byte, base int64) error) error {
 		}
 		return nil
 	}
-	buf := make([]byte, BlockSize)
+	var buf []byte
+	return in.EachOwned(func() []byte { return buf }, func(block []byte, base int64) error {
+		buf = block[:cap(block)]
+		return fn(block, base)
+	})
+}
+
+// EachOwned is Each for a stream, for those who keep the blocks: fn owns its block, and the next one is read into what
+// buffer gives, which may be nil, or the last block if it is not in use any more.
+func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int64) error) error {
+	buf := room(buffer(), 0)
 	have, base := 0, int64(0)
 	for {
 		n, err := fill(in.stream, buf[have:])
@@ -296,15 +306,23 @@ func (in *Input) Each(fn func(block []byte, base int64) error) error {
 		if err != nil {
 			end = have
 		}
-		if end > 0 {
-			if ferr := fn(buf[:end], base); ferr != nil {
+		switch {
+		case end > 0:
+			rest := buf[end:have]
+			if len(rest) > 0 && err == nil {
+				rest = bytes.Clone(rest) // the block is no longer ours once it is given away
+			}
+			if ferr := fn(buf[:end:len(buf)], base); ferr != nil {
 				return ferr
 			}
 			base += int64(end)
-			have = copy(buf, buf[end:have])
-		} else if len(buf) < MaxLine {
+			if err == nil {
+				buf = room(buffer(), len(rest))
+				have = copy(buf, rest)
+			}
+		case len(buf) < MaxLine:
 			buf = append(buf, make([]byte, len(buf))...)
-		} else {
+		default:
 			base += int64(have) // a line beyond all measure: its rest is stepped over
 			have = 0
 		}
@@ -315,6 +333,14 @@ func (in *Input) Each(fn func(block []byte, base int64) error) error {
 			return fmt.Errorf("%s: broken after %d bytes of text: %w", in.Name, base, err)
 		}
 	}
+}
+
+// room gives a buffer of a block's size, b itself where it is that large, with space behind the first bytes.
+func room(b []byte, taken int) []byte {
+	if b = b[:cap(b)]; len(b) < BlockSize || len(b) < 2*taken {
+		b = make([]byte, max(BlockSize, 2*taken))
+	}
+	return b
 }
 
 // fill reads until the buffer is full or the stream ends; io.EOF is a clean end only.

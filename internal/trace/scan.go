@@ -23,8 +23,11 @@ type Options struct {
 	MemSpill int            // bytes of unpacked text kept in memory before a file is used; 0: 32 MiB
 }
 
-// few is the number of ids up to which each is searched for on its own; above it lines are cut and looked up.
-const few = 6
+// The number of ids up to which each is searched for on its own, and all at once; above it lines are cut and looked up.
+const (
+	few  = 2
+	most = 2000
+)
 
 // hit is a line found: its offset in the block, and an id of its journey, -1 for a line without one.
 type hit struct {
@@ -118,9 +121,15 @@ func (f *Found) Close() {
 
 type scan struct {
 	*Found
-	seeds []needle
-	freq  *frequency
-	mu    sync.Mutex
+	seeds   []needle
+	freq    *frequency
+	pool    chan []byte // buffers for the text of streams
+	seeding bool        // the first pass is under way
+	mu      sync.Mutex
+
+	multi              *many // the latest search for several ids, and their numbers
+	multiFrom, multiTo int32
+	multiShort         []string
 }
 
 // task is a block for a worker: of a seekable source by number, or the next piece of a stream.
@@ -131,44 +140,23 @@ type task struct {
 	base  int64
 }
 
-// run makes passes until every block was searched for every id.
+// run makes passes until every block was searched for every id. The first looks for the query alone; before the whole
+// text is searched for the ids it gave, the surroundings of what it found are, because most of what belongs to a
+// message stands close together: then a single pass over everything knows nearly all ids from its start.
 func (s *scan) run(ctx context.Context) {
-	workers := max(1, s.opt.Workers)
-	vs := make([]*visitor, workers)
+	vs := make([]*visitor, max(1, s.opt.Workers))
 	for i := range vs {
 		vs[i] = newVisitor(s)
 	}
-	for pass := 0; ctx.Err() == nil; pass++ {
-		tasks := make(chan task, workers)
-		pool := make(chan []byte, workers*2+2)
-		var feeders, wg sync.WaitGroup
-		for _, v := range vs {
-			wg.Go(func() {
-				for t := range tasks {
-					if ctx.Err() == nil {
-						v.do(t)
-					}
-					if t.piece != nil {
-						select {
-						case pool <- t.piece:
-						default:
-						}
-					}
-				}
-			})
+	s.pass(ctx, vs, s.first)
+	for ctx.Err() == nil {
+		if s.pass(ctx, vs, s.near) > 0 {
+			continue
 		}
-		if pass == 0 {
-			s.feedStreams(ctx, &feeders, tasks, pool, workers)
-		}
-		n := s.feedBlocks(ctx, tasks, pass)
-		feeders.Wait()
-		close(tasks)
-		wg.Wait()
-		s.Passes++
-		s.takeRipe()
-		if pass > 0 && n == 0 {
+		if s.pass(ctx, vs, s.lacking) == 0 {
 			break
 		}
+		s.Passes++
 	}
 	for _, v := range vs {
 		for _, r := range v.readers {
@@ -177,6 +165,32 @@ func (s *scan) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// pass has the workers do what feed hands out, and tells how much that was.
+func (s *scan) pass(ctx context.Context, vs []*visitor, feed func(context.Context, chan<- task) int) int {
+	tasks := make(chan task, len(vs))
+	var wg sync.WaitGroup
+	for _, v := range vs {
+		wg.Go(func() {
+			for t := range tasks {
+				if ctx.Err() == nil {
+					v.do(t)
+				}
+				if t.piece != nil {
+					select {
+					case s.pool <- t.piece:
+					default:
+					}
+				}
+			}
+		})
+	}
+	n := feed(ctx, tasks)
+	close(tasks)
+	wg.Wait()
+	s.takeRipe()
+	return n
 }
 
 // sought tells whether the query itself asks for exactly this id, so that every line with it is found already.
@@ -195,16 +209,28 @@ func (s *scan) takeRipe() {
 	}
 }
 
-// feedBlocks hands out every block that lacks a search, and tells how many there were.
-func (s *scan) feedBlocks(ctx context.Context, tasks chan<- task, pass int) (n int) {
+// first hands out everything, to be searched for the query.
+func (s *scan) first(ctx context.Context, tasks chan<- task) int {
+	s.Passes++
+	s.seeding = true
+	var feeders sync.WaitGroup
+	s.feedStreams(ctx, &feeders, tasks)
+	for si, src := range s.sources {
+		for b := 0; src.spill == nil && b < len(src.blocks) && ctx.Err() == nil; b++ {
+			tasks <- task{src: int32(si), block: b}
+		}
+	}
+	feeders.Wait()
+	return 1
+}
+
+// lacking hands out every block that lacks a search.
+func (s *scan) lacking(ctx context.Context, tasks chan<- task) (n int) {
+	s.seeding = false
 	known := s.book.len()
 	for si, src := range s.sources {
-		if pass == 0 && src.spill != nil {
-			continue
-		}
 		for b := range src.blocks {
-			st := &src.blocks[b]
-			if (!st.seeded || st.seen < known) && src.err == nil && ctx.Err() == nil {
+			if src.blocks[b].seen < known && src.err == nil && ctx.Err() == nil {
 				n++
 				tasks <- task{src: int32(si), block: b}
 			}
@@ -213,8 +239,38 @@ func (s *scan) feedBlocks(ctx context.Context, tasks chan<- task, pass int) (n i
 	return n
 }
 
-// feedStreams unpacks the streams, as many at once as there are workers.
-func (s *scan) feedStreams(ctx context.Context, feeders *sync.WaitGroup, tasks chan<- task, pool chan []byte, workers int) {
+// near hands out the blocks that lack a search and have a line found in them or beside them, unless those are most.
+func (s *scan) near(ctx context.Context, tasks chan<- task) int {
+	s.seeding = false
+	known := s.book.len()
+	var todo []task
+	all := 0
+	for si, src := range s.sources {
+		all += len(src.blocks)
+		for b := range src.blocks {
+			lo, hi := max(0, b-1), min(len(src.blocks), b+2)
+			if src.blocks[b].seen < known && src.err == nil && slices.ContainsFunc(src.blocks[lo:hi], func(n blockState) bool { return len(n.hits) > 0 }) {
+				todo = append(todo, task{src: int32(si), block: b})
+			}
+		}
+	}
+	if len(todo)*4 > all {
+		return 0
+	}
+	for _, t := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		tasks <- t
+	}
+	return len(todo)
+}
+
+// feedStreams unpacks the streams, as many at once as there are workers. Buffers go to the workers and come back
+// through the pool, so that unpacking and searching go on at the same time and no text is copied.
+func (s *scan) feedStreams(ctx context.Context, feeders *sync.WaitGroup, tasks chan<- task) {
+	workers := max(1, s.opt.Workers)
+	s.pool = make(chan []byte, workers*2+2)
 	var next atomic.Int32
 	for range workers {
 		feeders.Go(func() {
@@ -227,17 +283,21 @@ func (s *scan) feedStreams(ctx context.Context, feeders *sync.WaitGroup, tasks c
 				if src.spill == nil {
 					continue
 				}
-				src.err = src.in.Each(func(b []byte, base int64) error {
-					var piece []byte
-					select {
-					case piece = <-pool:
-					default:
-					}
-					tasks <- task{src: int32(i), piece: append(piece[:0], b...), base: base}
+				src.err = src.in.EachOwned(s.buffer, func(b []byte, base int64) error {
+					tasks <- task{src: int32(i), piece: b, base: base}
 					return ctx.Err()
 				})
 			}
 		})
+	}
+}
+
+func (s *scan) buffer() []byte {
+	select {
+	case b := <-s.pool:
+		return b
+	default:
+		return nil
 	}
 }
 
@@ -249,6 +309,7 @@ type visitor struct {
 	buf     []byte
 	ids     lineIDs
 	idText  []byte
+	places  []int
 	match   bool // the line parsed last has an event that matches the query
 }
 
@@ -314,20 +375,37 @@ func (v *visitor) visit(st *blockState, src int32, b []byte, base, shift int64) 
 		for i := range v.s.seeds {
 			v.search(st, &v.s.seeds[i], src, b, base, shift, true)
 		}
-	}
-	for n := v.s.book.len(); st.seen < n; n = v.s.book.len() {
-		if n-st.seen > few {
+		if n := v.s.book.len(); n > most && len(st.hits) > 16 { // a wide query: its ids are all around
+			sortHits(st)
 			v.lines(st, src, b, base, shift)
 			st.seen = n
-			break
 		}
-		v.set.catchUp(v.s.book)
-		for ; st.seen < n; st.seen++ {
-			if text := v.s.book.id(st.seen); !v.s.sought(text) {
-				id := newNeedle(text, false, v.s.freq)
-				v.search(st, &id, src, b, base, shift, false)
+	}
+	for n := v.s.book.len(); st.seen < n && !v.s.seeding; n = v.s.book.len() {
+		if n > most && n-st.seen > few {
+			v.lines(st, src, b, base, shift)
+			st.seen = n
+			break // what came up on the way is for another pass
+		}
+		if n-st.seen > few {
+			var m *many
+			var short []string
+			m, short, n = v.s.manyOf(st.seen, n)
+			v.set.catchUp(v.s.book)
+			for _, text := range short {
+				v.searchID(st, text, src, b, base, shift)
+			}
+			sortHits(st)
+			v.searchMany(st, m, src, b, base, shift)
+		} else {
+			v.set.catchUp(v.s.book)
+			for i := st.seen; i < n; i++ {
+				if text := v.s.book.id(i); !v.s.sought(text) {
+					v.searchID(st, text, src, b, base, shift)
+				}
 			}
 		}
+		st.seen = n
 	}
 	sortHits(st)
 }
@@ -362,6 +440,55 @@ func (v *visitor) search(st *blockState, n *needle, src int32, b []byte, base, s
 			break
 		}
 		at = n.next(b, at)
+	}
+}
+
+// manyOf gives a search for the ids from number from to one at or before n, which it tells. Blocks are at different
+// stages: a search made for another one that lacks only a few is as good.
+// The few shortest are left out and told, where they would slow down the search for the others.
+func (s *scan) manyOf(from, n int32) (m *many, short []string, to int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.multi != nil && s.multiFrom <= from && from < s.multiTo && n-s.multiTo <= few {
+		return s.multi, s.multiShort, s.multiTo
+	}
+	var texts [][]byte
+	for i := from; i < n; i++ {
+		if text := s.book.id(i); !s.sought(text) {
+			texts = append(texts, []byte(text))
+		}
+	}
+	slices.SortFunc(texts, func(a, b []byte) int { return len(a) - len(b) })
+	s.multiShort = nil
+	for len(s.multiShort) < few && len(texts) > 1 && len(texts[0]) < 9 {
+		s.multiShort, texts = append(s.multiShort, string(texts[0])), texts[1:]
+	}
+	s.multi, s.multiFrom, s.multiTo = newMany(texts), from, n
+	return s.multi, s.multiShort, n
+}
+
+func (v *visitor) searchID(st *blockState, text string, src int32, b []byte, base, shift int64) {
+	id := newNeedle(text, false, v.s.freq)
+	v.search(st, &id, src, b, base, shift, false)
+}
+
+// searchMany looks for several texts at once.
+func (v *visitor) searchMany(st *blockState, m *many, src int32, b []byte, base, shift int64) {
+	sorted, end := len(st.hits), 0
+	v.places = m.all(b, v.places[:0])
+	for _, at := range v.places {
+		if at < end {
+			continue
+		}
+		start := bytes.LastIndexByte(b[:at], '\n') + 1
+		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
+			end = at + i
+		} else {
+			end = len(b)
+		}
+		if !have(st.hits, sorted, uint32(int64(start)+shift)) {
+			v.take(st, src, b[start:end], base+int64(start), uint32(int64(start)+shift), false)
+		}
 	}
 }
 

@@ -87,14 +87,19 @@ func feed(ctx context.Context, in *logs.Input, free, todo, order chan *job) erro
 		}
 		return nil
 	}
-	return in.Each(func(block []byte, base int64) error {
+	var next *job
+	return in.EachOwned(func() []byte {
+		if next == nil {
+			next = <-free
+		}
+		return next.buf
+	}, func(block []byte, base int64) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		j := <-free
-		j.buf = append(j.buf[:0], block...)
-		j.text, j.base = j.buf, base
-		give(j)
+		next.buf, next.text, next.base = block[:cap(block)], block, base
+		give(next)
+		next = nil
 		return nil
 	})
 }
