@@ -33,7 +33,7 @@ var parcels = []parcel{
 	{name: "too-big", from: "li@a.flow.example", to: "wang@b.flow.example", size: 200000, cause: "message-too-big"},
 	{name: "blocklisted", from: "li@a.flow.example", to: "wang@listed.flow.example", cause: "dnsbl-listed"},
 	{name: "greylisted", from: "li@a.flow.example", to: "wang@grey.flow.example", cause: "greylisted"},
-	{name: "loop", from: "li@a.flow.example", to: "wang@loop.flow.example", cause: "misconfigured"},
+	{name: "loop", from: "li@a.flow.example", to: "wang@loop.flow.example", cause: "mail-loop"},
 	{name: "dead", from: "li@a.flow.example", to: "wang@dead.flow.example", cause: "expired"},
 	{name: "no-domain", from: "li@a.flow.example", to: "wang@gone.flow.example", cause: "domain-unknown"},
 	{name: "null-mx", from: "li@a.flow.example", to: "wang@nomail.flow.example", cause: "null-mx"},

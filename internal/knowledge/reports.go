@@ -31,6 +31,8 @@ type ReportForm struct {
 	Reason   []string     `toml:"reason"`
 	Skip     []string     `toml:"skip"`
 	Sure     bool         `toml:"sure"` // its marks stand in no ordinary mail
+	Late     bool         `toml:"late"` // a gateway that takes mail first and does not tell at which command the next server refused
+	Own      bool         `toml:"own"`  // the report is the refusing provider's own: its hints tell more than its replies
 	Returned bool         `toml:"returned"`
 	Before   bool         `toml:"before"`
 	Kind     string       `toml:"kind"`

@@ -78,6 +78,7 @@ type Reader struct {
 	know  *knowledge.Base
 	words *knowledge.Reports
 	forms *dsn.Forms
+	form  map[string]*knowledge.ReportForm // by software: a standard report keeps its writer's habits
 }
 
 // NewReader compiles the tables. The texts among the facts are in lang.
@@ -87,7 +88,10 @@ func NewReader(k *knowledge.Base, lang finding.Lang) (*Reader, error) {
 		return nil, err
 	}
 	d := dsn.FormsData{End: w.End, Rcpt: w.Rcpt, Subject: w.Subject, Sender: w.Sender, Text: w.Text, AutoReply: w.AutoReply, AutoText: w.AutoText, Delay: w.Delay, Success: w.Success}
-	for _, f := range w.Form {
+	bySoftware := map[string]*knowledge.ReportForm{}
+	for i := range w.Form {
+		f := &w.Form[i]
+		bySoftware[f.Software] = f
 		one := dsn.FormData{Name: f.Name, Software: f.Software, When: f.When, Start: f.Start, End: f.End, Rcpt: f.Rcpt, Reason: f.Reason, Skip: f.Skip, Sure: f.Sure, Returned: f.Returned, Before: f.Before, Kind: dsn.Kind(f.Kind)}
 		for _, h := range f.Hint {
 			one.Hint = append(one.Hint, dsn.HintData{Phrase: h.Phrase, Cause: h.Cause})
@@ -98,7 +102,7 @@ func NewReader(k *knowledge.Base, lang finding.Lang) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{lang: string(lang), know: k, words: w, forms: forms}, nil
+	return &Reader{lang: string(lang), know: k, words: w, forms: forms, form: bySoftware}, nil
 }
 
 // Read says what a message tells about the fate of another.

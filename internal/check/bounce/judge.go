@@ -39,9 +39,9 @@ func (r *Reader) judge(rep *dsn.Report, rc *dsn.Recipient) Recipient {
 	if prose != "" {
 		words = r.know.ReadReply(prose, ctx)
 	}
-	read, out.Disagree = r.weigh(read, words, rc)
+	read, out.Disagree = r.weigh(read, words, rep, rc)
 	read = r.lastResort(read, rep, rc)
-	read = r.doubt(read, rc)
+	read = r.doubt(read, firstOf(said, prose), rep, rc)
 	out.fill(read)
 	out.Code, out.Status = read.Code, bestStatus(rc.Status, said, prose, read.Code)
 	out.Diagnostic = firstOf(said, rc.Diagnostic, prose)
@@ -133,8 +133,9 @@ func thin(s string) bool {
 }
 
 // weigh lets the server's words rule, and tells when the prose names another cause.
-func (r *Reader) weigh(read, words knowledge.Reading, rc *dsn.Recipient) (knowledge.Reading, string) {
-	if rc.Hint != "" && !strong(read) {
+func (r *Reader) weigh(read, words knowledge.Reading, rep *dsn.Report, rc *dsn.Recipient) (knowledge.Reading, string) {
+	f := r.form[rep.Software]
+	if rc.Hint != "" && (!strong(read) || f != nil && f.Own && (read.Enhanced == "" || strings.HasSuffix(read.Enhanced, ".0.0"))) {
 		if c, err := r.know.Cause(rc.Hint); err == nil {
 			h := r.know.ReadCause(c, read)
 			return h, ""
@@ -163,7 +164,12 @@ func (r *Reader) weigh(read, words knowledge.Reading, rc *dsn.Recipient) (knowle
 
 // doubt lowers the certainty of "no such user" where nothing but those words tells it: neither the status nor the
 // command says that the address itself was refused, and filters like to use the same words.
-func (r *Reader) doubt(read knowledge.Reading, rc *dsn.Recipient) knowledge.Reading {
+func (r *Reader) doubt(read knowledge.Reading, said string, rep *dsn.Report, rc *dsn.Recipient) knowledge.Reading {
+	if read.Certainty == knowledge.Guess && domainOnly(said) {
+		if c, err := r.know.Cause("domain-unknown"); err == nil {
+			return r.know.ReadCause(c, read)
+		}
+	}
 	if read.Cause != "user-unknown" || len(read.Enhanced) > 3 && read.Enhanced[1:4] == ".1." {
 		return read
 	}
@@ -175,10 +181,27 @@ func (r *Reader) doubt(read knowledge.Reading, rc *dsn.Recipient) knowledge.Read
 			return r.know.ReadCause(c, read)
 		}
 	}
+	if f := r.form[rep.Software]; f != nil && f.Late && strings.HasPrefix(firstOf(read.Code, "5"), "5") {
+		if c, err := r.know.Cause("user-unknown-unproven"); err == nil {
+			return r.know.ReadCause(c, read)
+		}
+	}
 	if read.Certainty == knowledge.Certain {
 		read.Certainty = knowledge.Likely
 	}
 	return read
+}
+
+// domainOnly tells words that say of a host name, not of an address, that it does not exist.
+func domainOnly(said string) bool {
+	words := strings.Fields(strings.ToLower(said))
+	for i, w := range words {
+		rest := strings.Join(words[i+1:min(len(words), i+4)], " ")
+		if i > 0 && strings.HasPrefix(rest, "does not exist") || strings.HasPrefix(rest, "doesn't exist") {
+			return strings.Contains(strings.Trim(w, "."), ".") && !strings.ContainsAny(w, "@<>:;,/()") && knowledge.HostIn("host "+w) != ""
+		}
+	}
+	return false
 }
 
 func strong(r knowledge.Reading) bool {
@@ -187,6 +210,11 @@ func strong(r knowledge.Reading) bool {
 
 // lastResort reads the action and the subject of the report where no words tell.
 func (r *Reader) lastResort(read knowledge.Reading, rep *dsn.Report, rc *dsn.Recipient) knowledge.Reading {
+	if !strong(read) && strings.Contains(strings.ToLower(strings.Join(strings.Fields(rc.Text), " ")), "been in the queue too long") {
+		if c, err := r.know.Cause("expired"); err == nil {
+			return r.know.ReadCause(c, read)
+		}
+	}
 	if read.Known() && (read.Basis == "text" || read.Certainty == knowledge.Likely) {
 		return read
 	}
