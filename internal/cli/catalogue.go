@@ -30,6 +30,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/score"
+	"github.com/mailwhy/mailwhy/internal/check/sieve"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
 	"github.com/mailwhy/mailwhy/internal/check/tls"
@@ -40,6 +41,7 @@ import (
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
 	queuecheck.Rules,
+	sieve.Rules,
 	logcheck.Rules,
 	blocklist.Rules,
 	bimi.Rules,

@@ -28,4 +28,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).explainCommand,
 	(*app).scoreCommand,
 	(*app).inboxCommand,
+	(*app).sieveCommand,
 }
