@@ -12,6 +12,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
 	"github.com/mailwhy/mailwhy/internal/check/content"
+	"github.com/mailwhy/mailwhy/internal/check/court"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
 	"github.com/mailwhy/mailwhy/internal/check/delivery"
 	"github.com/mailwhy/mailwhy/internal/check/dkim"
@@ -44,6 +45,7 @@ var catalogue = [][]*finding.Rule{
 	sieve.Rules,
 	logcheck.Rules,
 	blocklist.Rules,
+	court.Rules,
 	bimi.Rules,
 	caa.Rules,
 	dane.Rules,

@@ -16,6 +16,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).dmarcCommand,
 	(*app).blocklistCommand,
 	(*app).ipCommand,
+	(*app).resolveCommand,
 	(*app).reportsCommand,
 	(*app).tlsCommand,
 	(*app).deliverCommand,
