@@ -72,10 +72,15 @@ func Sweep() (int, error) {
 	return n, nil
 }
 
-// Alive tells whether a process of that number exists.
+// Alive tells whether a process of that number runs. One that was killed and that its parent has not looked at yet (a
+// zombie) does not.
 func Alive(pid string) bool {
-	_, err := os.Stat("/proc/" + pid)
-	return pid != "" && err == nil
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if pid == "" || err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+	return !strings.HasPrefix(after, "Z") && !strings.HasPrefix(after, "X")
 }
 
 // Batch runs lines of ip(8), without the leading "ip", inside the namespace.
