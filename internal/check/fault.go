@@ -12,20 +12,20 @@ func Fault(f *wire.Fault) finding.Sentence {
 	if f == nil {
 		return finding.Sentence{}
 	}
-	args := finding.Args{"After": rounded(f.After), "Text": f.Text}
+	args := finding.Args{"After": rounded(f.After), "AtOnce": f.After < time.Millisecond, "Text": f.Text}
 	switch f.Kind {
 	case wire.Timeout:
 		return finding.S("no answer within {{.After}}: packets are dropped silently, or the host is down", args)
 	case wire.Refused:
 		return finding.S("refused (TCP reset): nothing listens there, or a firewall rejects", args)
 	case wire.Reset:
-		return finding.S("the connection was reset after {{.After}}", args)
+		return finding.S("the connection was reset {{if .AtOnce}}at once{{else}}after {{.After}}{{end}}", args)
 	case wire.Unreachable:
-		return finding.S("unreachable: a router or firewall answered with ICMP after {{.After}}", args)
+		return finding.S("unreachable: a router or firewall answered with ICMP{{if not .AtOnce}} after {{.After}}{{end}}", args)
 	case wire.NoRoute:
-		return finding.S("this machine has no route there", args)
+		return finding.S("no route there: this machine has none, or a router on the way says so", args)
 	case wire.Closed:
-		return finding.S("the server closed the connection after {{.After}} without a word", args)
+		return finding.S("the server closed the connection {{if .AtOnce}}at once{{else}}after {{.After}}{{end}} without a word", args)
 	case wire.TLSFault:
 		return finding.S("the TLS handshake failed: {{.Text}}", args)
 	case wire.Limit:

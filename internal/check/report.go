@@ -42,7 +42,7 @@ func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
 	}
 	h := finding.Headline{Owner: first.Whose(), Next: first.Verify}
 	args["First"] = first.Says()
-	args["Others"] = count[finding.VerdictError] + count[finding.VerdictWarning] - 1
+	args["Others"] = faults(fs) - 1
 	switch first.Verdict() {
 	case finding.VerdictError:
 		h.State = finding.StateBroken
@@ -64,6 +64,18 @@ func Headline(target finding.Subject, fs []finding.Finding) finding.Headline {
 		h.Says = finding.S("{{.Target}}: {{.First}}, and {{.Others}} more {{plural .Others \"fault\" \"faults\"}}.", args)
 	}
 	return h
+}
+
+// faults counts what is broken: a fault seen at several addresses counts once, and what another fault explains does not
+// count. At least the first is one.
+func faults(fs []finding.Finding) int {
+	told := map[string]bool{}
+	for i := range fs {
+		if f := &fs[i]; f.Verdict() <= finding.VerdictWarning && len(f.Causes) == 0 {
+			told[f.Rule.ID+"\x00"+f.Subject.Name+"\x00"+f.Says().String()] = true
+		}
+	}
+	return max(len(told), 1)
 }
 
 // gravestUntested is the finding of error severity that could not be tested. Where there is none, what could not be

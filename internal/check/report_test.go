@@ -37,3 +37,22 @@ func TestQuoteTXT(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestHeadlineCountsAFaultOnce(t *testing.T) {
+	key := &finding.Rule{ID: "tls.expired", Severity: finding.Error, Owner: finding.OwnerServer, Says: "the certificate expired"}
+	trust := &finding.Rule{ID: "tls.untrusted", Severity: finding.Error, Owner: finding.OwnerServer, Says: "nobody trusts it", After: []string{"tls.expired"}}
+	host := finding.Host("mx.a.example")
+	fs := []finding.Finding{key.Failed(host, nil), key.Failed(host, nil), trust.Failed(host, nil)}
+	finding.Order(fs)
+	got := Headline(finding.Domain("a.example"), fs).Says.String()
+	if want := "a.example: the certificate expired."; got != want {
+		t.Errorf("%q, want %q: two addresses and a consequence are one fault", got, want)
+	}
+	other := &finding.Rule{ID: "spf.missing", Severity: finding.Warning, Owner: finding.OwnerDomain, Says: "no SPF record"}
+	fs = append(fs, other.Failed(finding.Domain("a.example"), nil))
+	finding.Order(fs)
+	got = Headline(finding.Domain("a.example"), fs).Says.String()
+	if want := "a.example: the certificate expired, and 1 more fault."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

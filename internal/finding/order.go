@@ -6,11 +6,15 @@ import (
 )
 
 // Order sorts findings for reading: root causes first, then by verdict, and what a cause explains directly under it
-// (Finding.Causes names the causes). A finding that could not be tested is never hidden by a cause. The order is
+// (Finding.Causes names the causes; a survey may have named some before). A finding that could not be tested is never hidden by a cause. The order is
 // stable, so equal findings keep the order of their checks.
 func Order(fs []Finding) {
 	for i := range fs {
-		fs[i].Causes = causesOf(&fs[i], fs)
+		for _, id := range causesOf(&fs[i], fs) {
+			if !slices.Contains(fs[i].Causes, id) {
+				fs[i].Causes = append(fs[i].Causes, id)
+			}
+		}
 	}
 	slices.SortStableFunc(fs, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.Verdict(), b.Verdict()), cmp.Compare(len(a.Causes), len(b.Causes)))

@@ -180,9 +180,10 @@ func (t *text) row(lead string, cells []string, widths []int, paint func(string)
 }
 
 func (t *text) findings(fs []finding.Finding) {
-	var fine, na []string
+	var fine, na, waiting []string
 	groups := group(fs)
 	first := true
+	blame := ""              // what kept those in waiting from being tested
 	told := map[string]int{} // blocks of a rule and verdict so far
 	for _, g := range groups {
 		switch v := g[0].Verdict(); {
@@ -190,6 +191,9 @@ func (t *text) findings(fs []finding.Finding) {
 			fine = append(fine, Clean(g[0].Says().In(t.Lang)))
 		case v == finding.VerdictNotApplicable && !t.Verbose:
 			na = append(na, g[0].Rule.ID)
+		case v == finding.VerdictUntested && len(g[0].Causes) > 0 && !t.Verbose:
+			waiting = append(waiting, g[0].Rule.ID)
+			blame = g[0].Causes[0]
 		default:
 			if first {
 				t.line("")
@@ -203,6 +207,9 @@ func (t *text) findings(fs []finding.Finding) {
 		}
 	}
 	t.untold(groups, told)
+	if len(waiting) > 0 {
+		t.hang(t.mark(finding.VerdictUntested)+"  ", finding.S("not to be tested before {{.Cause}} is mended: {{.Rules}}", finding.Args{"Cause": blame, "Rules": strings.Join(waiting, ", ")}).In(t.Lang))
+	}
 	t.rest(fine, len(na), first)
 }
 
@@ -335,7 +342,7 @@ func refs(rs []finding.Ref) string {
 func explains(f *finding.Finding, all []finding.Finding) (out []string) {
 	for i := range all {
 		for _, id := range all[i].Causes {
-			if id == f.Rule.ID && all[i].Subject == f.Subject {
+			if id == f.Rule.ID && all[i].Subject == f.Subject && all[i].Verdict() != finding.VerdictUntested {
 				out = append(out, all[i].Rule.ID)
 			}
 		}

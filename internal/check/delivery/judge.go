@@ -409,7 +409,10 @@ func (j *judge) together() {
 	if name == "" {
 		name = f.Attempts[0].Host
 	}
-	x := ruleReach.Failed(j.to, finding.Args{"N": len(f.Attempts), "Name": name, "What": check.Fault(first)})
+	x := ruleReach.Failed(j.to, finding.Args{"N": len(f.Attempts), "Name": name, "What": check.Fault(first.Fault), "Stage": ""})
+	if first.Name != smtp.Connect {
+		x.Args["Stage"] = stageName(first.Name)
+	}
 	if blocked {
 		x = ruleReach.Untested(j.to, finding.S("our own outgoing port 25 is blocked", nil))
 	}
@@ -433,10 +436,10 @@ func (j *judge) together() {
 }
 
 // firstFault is what broke the first attempt that broke through no fault of ours.
-func (f *Facts) firstFault() *wire.Fault {
+func (f *Facts) firstFault() *smtp.Stage {
 	for i := range f.Attempts {
 		if st := f.Attempts[i].said().Failed(); st != nil && st.Fault != nil && !check.Ours(st.Fault) {
-			return st.Fault
+			return st
 		}
 	}
 	return nil

@@ -53,7 +53,7 @@ var (
 	}
 	ruleReach = &finding.Rule{
 		ID: "deliver.unreachable", Severity: finding.Error, Owner: finding.OwnerServer,
-		Title: "the recipient's servers do not answer", Says: "no mail server of {{.Name}} answers ({{.N}} {{plural .N \"address\" \"addresses\"}} tried): {{.What}}",
+		Title: "the recipient's servers do not answer", Says: "no mail server of {{.Name}} {{if .Stage}}gets beyond {{.Stage}}{{else}}answers{{end}} ({{.N}} {{plural .N \"address\" \"addresses\"}} tried): {{.What}}",
 		OK:     "the recipient's servers answer",
 		Why:    "A mail server keeps the message, tries again for days, and then returns it.",
 		Repair: "The recipient's administrator checks that the server runs and that port 25 is open from the Internet; tell them by another channel.",

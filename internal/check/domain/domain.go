@@ -104,6 +104,7 @@ func Survey(ctx context.Context, env *check.Env, domain string, opt Options) *fi
 	if f.MX.NXDomain {
 		all = onlyMX(all) // nothing else can be said of a domain that does not exist
 	}
+	blameSignatures(all, s)
 	r := check.NewReport(env, "check", s, started, all, f.sections(), f)
 	f.headline(r)
 	return r
@@ -205,6 +206,23 @@ func (f *Facts) judgeNoMail(all []finding.Finding, s finding.Subject) []finding.
 
 func onlyMX(all []finding.Finding) []finding.Finding {
 	return slices.DeleteFunc(all, func(f finding.Finding) bool { return f.Rule.Topic() != "mx" })
+}
+
+// blameSignatures names broken DNSSEC as the cause of what the resolver therefore would not answer: one fault, and not one
+// more "could not test" for each topic.
+func blameSignatures(all []finding.Finding, s finding.Subject) {
+	broken := slices.IndexFunc(all, func(f finding.Finding) bool {
+		return f.Rule.Topic() == "dnssec" && f.Verdict() == finding.VerdictError && f.Subject == s
+	})
+	if broken < 0 {
+		return
+	}
+	for i := range all {
+		f := &all[i]
+		if f.Verdict() == finding.VerdictUntested && f.Subject == s && f.Cannot != nil && strings.Contains(f.Cannot.Why.String(), "SERVFAIL") {
+			f.Causes = append(f.Causes, all[broken].Rule.ID)
+		}
+	}
 }
 
 // headline replaces the general sentence where the survey knows a better one.

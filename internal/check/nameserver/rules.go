@@ -31,7 +31,7 @@ var ruleSilent = &finding.Rule{
 var ruleLame = &finding.Rule{
 	ID: "nameserver.lame", Severity: finding.Warning, Owner: finding.OwnerDomain,
 	Title:  "a name server does not hold the zone",
-	Says:   "{{.Host}} ({{.Addr}}) answers without authority for {{.Zone}} ({{.Answer}})",
+	Says:   "{{.Host}} answers without authority for {{.Zone}} ({{.Answer}})",
 	OK:     "all answering name servers hold the zone",
 	Why:    "The delegation leads to a server that does not know the zone; part of all look-ups fails or takes a detour.",
 	Repair: "Configure the zone on that server, or take it out of the NS records and the delegation.",
