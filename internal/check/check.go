@@ -118,6 +118,8 @@ func Why(err error) finding.Sentence {
 		return finding.S("no answer in time: {{.Text}}", args)
 	case f.Kind == wire.Canceled:
 		return finding.S("stopped before it was done", args)
+	case f.Kind == wire.Offline:
+		return finding.S("the network was not asked (--offline)", nil)
 	case f.Kind == wire.OffTape:
 		return finding.S("the recording does not hold this observation: {{.Text}}", args)
 	case f.Kind == wire.NoRoute:

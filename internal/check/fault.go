@@ -30,6 +30,8 @@ func Fault(f *wire.Fault) finding.Sentence {
 		return finding.S("the TLS handshake failed: {{.Text}}", args)
 	case wire.Limit:
 		return finding.S("cut off: {{.Text}}", args)
+	case wire.Offline:
+		return finding.S("the network was not asked (--offline)", nil)
 	case wire.Canceled:
 		return finding.S("stopped before it was done", nil)
 	}

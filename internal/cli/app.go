@@ -16,6 +16,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/render"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
 	"github.com/mailwhy/mailwhy/internal/wire/tape"
 )
@@ -219,6 +220,9 @@ func (a *app) env() (*check.Env, error) {
 			at := a.tape.Started()
 			e.Now = func() time.Time { return at }
 		}
+	}
+	if a.opt.offline {
+		e.Dial, do.Dial = wire.NoNetwork{}, wire.NoNetwork{}
 	}
 	do.Now = e.Now
 	e.DNS = dns.New(do)

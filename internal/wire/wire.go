@@ -42,6 +42,7 @@ const (
 	Limit       FaultKind = "limit"       // the peer sent more than we are willing to read
 	Canceled    FaultKind = "canceled"    // we stopped: interrupt, or the run's own budget
 	OffTape     FaultKind = "off-tape"    // a replay was asked for something that was never recorded
+	Offline     FaultKind = "offline"     // the network is not to be asked
 	OtherFault  FaultKind = "other"
 )
 
@@ -150,4 +151,12 @@ func Observe[Req, Res any](t Tape, door string, req Req, live func() (Res, error
 	var res Res
 	err := t.Do(door, req, &res, func() (lerr error) { res, lerr = live(); return lerr })
 	return res, err
+}
+
+// NoNetwork is the Dialer of a run that must not ask the network.
+type NoNetwork struct{}
+
+// DialContext refuses with a Fault of kind Offline.
+func (NoNetwork) DialContext(_ context.Context, _, address string) (net.Conn, error) {
+	return nil, &Fault{Kind: Offline, Op: "connect", Text: "the network is not to be asked: " + address}
 }

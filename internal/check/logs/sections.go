@@ -11,6 +11,9 @@ import (
 
 func sections(in *Input, f *Facts) []finding.Section {
 	s := f.Stats
+	if s.From.IsZero() {
+		return nil
+	}
 	out := []finding.Section{totals(s), flow(s), causeSection(f, in), providerSection(f, in)}
 	if len(f.Changes) > 0 {
 		out = append(out, changeSection(f))
