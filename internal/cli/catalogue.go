@@ -28,6 +28,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/mtasts"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
+	"github.com/mailwhy/mailwhy/internal/check/origin"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/score"
@@ -46,6 +47,7 @@ var catalogue = [][]*finding.Rule{
 	logcheck.Rules,
 	blocklist.Rules,
 	court.Rules,
+	origin.Rules,
 	bimi.Rules,
 	caa.Rules,
 	dane.Rules,

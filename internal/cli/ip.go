@@ -12,8 +12,8 @@ import (
 func (a *app) ipCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ip ADDRESS…",
-		Short: a.say("what receivers see of a sending address: reverse name, confirmation, blocklists"),
-		Long:  a.say("Looks at IP addresses as receivers do before the first byte of mail: the reverse name (PTR) and whether it leads back, whether it looks like a customer line, and what the blocklists say."),
+		Short: a.say("what receivers see of a sending address: reverse name, confirmation, network, blocklists"),
+		Long:  a.say("Looks at IP addresses as receivers do before the first byte of mail: the reverse name (PTR) and whether it leads back, whether it looks like a customer line, the network that announces it, and what the blocklists say."),
 		Args:  a.nArgs(1, -1, "one IP address or more"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var addrs []netip.Addr

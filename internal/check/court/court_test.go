@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,11 +112,12 @@ func (s *stage) listed(addr string, public bool) {
 
 // says is a lie about one name: the records given, with a TTL that each question lowers by run.
 func says(t *testing.T, name string, run uint32, ede uint16, lines ...string) func(*miekg.Msg) *miekg.Msg {
-	left := uint32(200)
+	var asked atomic.Uint32
 	return func(q *miekg.Msg) *miekg.Msg {
 		if name != "" && !strings.EqualFold(q.Question[0].Name, name) {
 			return nil
 		}
+		left := 200 - run*(asked.Add(1)-1)
 		m := new(miekg.Msg).SetReply(q)
 		m.RecursionAvailable = true
 		if ede != 0 {
@@ -149,7 +151,6 @@ func says(t *testing.T, name string, run uint32, ede uint16, lines ...string) fu
 				m.Answer = append(m.Answer, rr)
 			}
 		}
-		left -= run
 		return m
 	}
 }
@@ -367,11 +368,11 @@ func TestWatch(t *testing.T) {
 	}
 
 	s = newStage(t)
-	n := 0
+	var n atomic.Int32
 	lie := says(t, "mine.example.", 1, 0, "mine.example. 300 IN A 203.0.113.5")
 	s.resolver("192.0.2.1", false, func(q *miekg.Msg) *miekg.Msg {
 		if q.Question[0].Name == "mine.example." {
-			if n++; n > 2 {
+			if n.Add(1) > 2 {
 				return nil
 			}
 		}
