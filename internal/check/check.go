@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,11 +74,7 @@ func Run[T any](ctx context.Context, env *Env, target T, subject finding.Subject
 		})
 	}
 	wg.Wait()
-	var all []finding.Finding
-	for _, r := range results {
-		all = append(all, r...)
-	}
-	return all
+	return slices.Concat(results...)
 }
 
 func runOne[T any](ctx context.Context, env *Env, target T, subject finding.Subject, c Check[T]) (fs []finding.Finding) {

@@ -65,7 +65,15 @@ const (
 
 // In says the sentence in a language. A sentence the catalogue lacks is said in English; a template that cannot be
 // executed is shown as it is written, so that nothing is lost.
-func (s Sentence) In(l Lang) string {
+func (s Sentence) In(l Lang) string { return s.in(l, 0) }
+
+// deepest bounds sentences within sentences: one that holds itself would never end.
+const deepest = 16
+
+func (s Sentence) in(l Lang, depth int) string {
+	if depth > deepest {
+		return "…"
+	}
 	if s.Msg == rawMsg {
 		str, _ := s.Args[""].(string)
 		return str
@@ -88,7 +96,7 @@ func (s Sentence) In(l Lang) string {
 		return text
 	}
 	var b strings.Builder
-	if err := t.Execute(&b, s.Args.in(l)); err != nil {
+	if err := t.Execute(&b, s.Args.in(l, depth)); err != nil {
 		return text
 	}
 	return b.String()
@@ -114,20 +122,20 @@ func (s *Sentence) UnmarshalJSON(b []byte) error {
 }
 
 // in gives a copy in which nested sentences are said in the language and durations are rounded for reading.
-func (a Args) in(l Lang) map[string]any {
+func (a Args) in(l Lang, depth int) map[string]any {
 	m := make(map[string]any, len(a))
 	for k, v := range a {
-		m[k] = sayValue(l, v)
+		m[k] = sayValue(l, v, depth+1)
 	}
 	return m
 }
 
-func sayValue(l Lang, v any) any {
+func sayValue(l Lang, v any, depth int) any {
 	switch v := v.(type) {
 	case Sentence:
-		return v.In(l)
+		return v.in(l, depth)
 	case Msg:
-		return Sentence{Msg: v}.In(l)
+		return Sentence{Msg: v}.in(l, depth)
 	case time.Duration:
 		return Duration(l, v)
 	case time.Time:
@@ -139,7 +147,7 @@ func sayValue(l Lang, v any) any {
 	case []Sentence:
 		out := make([]string, len(v))
 		for i := range v {
-			out[i] = v[i].In(l)
+			out[i] = v[i].in(l, depth)
 		}
 		return out
 	}

@@ -46,7 +46,7 @@ func clean(s string, lines bool) string {
 	return b.String()
 }
 
-func isPlain(s string) bool {
+func isPlain[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] >= 0x7f {
 			return false

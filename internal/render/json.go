@@ -106,7 +106,7 @@ func JSON(r *finding.Report, st Style) ([]byte, error) {
 	doc := jsonReport{
 		Version: finding.ReportVersion, Tool: jsonTool{"mailwhy", st.Version}, Lang: st.Lang, Command: r.Command, Target: r.Target,
 		Headline: jsonHeadline{r.Headline.State, st.headlineText(r), r.Headline.Owner, Command(r.Headline.Next)},
-		Counts:   map[string]int{}, Findings: []jsonFinding{},
+		Counts:   map[string]int{}, Findings: make([]jsonFinding, 0, len(r.Findings)),
 		Started: r.Started, TookMS: float64(r.Took.Microseconds()) / 1000,
 	}
 	for i := range r.Findings {
@@ -139,19 +139,23 @@ func encode(v any) ([]byte, error) {
 // escapeInvisible writes characters that a terminal or a reader would not show (C1 controls, bidirectional overrides,
 // zero-width marks) in the \u form; inside JSON strings that changes nothing for a program.
 func escapeInvisible(b []byte) []byte {
-	if isPlain(string(b)) {
+	if isPlain(b) || bytes.IndexFunc(b, invisible) < 0 {
 		return b
 	}
 	var out bytes.Buffer
 	out.Grow(len(b) + 16)
 	for _, r := range string(b) {
-		if r >= 0x7f && r < 0x10000 && !unicode.IsPrint(r) && r != '\u3000' {
+		if invisible(r) {
 			fmt.Fprintf(&out, `\u%04x`, r)
 			continue
 		}
 		out.WriteRune(r)
 	}
 	return out.Bytes()
+}
+
+func invisible(r rune) bool {
+	return r >= 0x7f && r < 0x10000 && !unicode.IsPrint(r) && r != '\u3000'
 }
 
 // inline puts the keys of the facts behind those of the document. A key both have is a bug and an error.

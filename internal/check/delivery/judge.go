@@ -451,6 +451,9 @@ func (j *judge) self() {
 	if s == nil {
 		return
 	}
+	if !s.IP.IsValid() && len(j.f.Attempts) == 0 {
+		return // no server to come to: nobody would see our address
+	}
 	if !s.IP.IsValid() {
 		why := finding.S("no connection came up, so the address is not known; give it with --public-ip", nil)
 		if s.Socket.IsValid() {
@@ -463,7 +466,7 @@ func (j *judge) self() {
 	j.add(ruleSelf.Passed(ip, finding.Args{"Addr": s.IP}))
 	from := len(j.fs)
 	if s.PTR != nil {
-		j.fs = append(j.fs, ptr.Judge(s.PTR, j.f.HELO)...)
+		j.fs = append(j.fs, ptr.Judge(s.PTR, s.HELO)...)
 	}
 	if s.Lists != nil {
 		j.fs = append(j.fs, blocklist.Judge(s.Lists)...)

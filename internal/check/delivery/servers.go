@@ -287,7 +287,9 @@ func (s *Self) address(f *Facts, opt Options) {
 	for i := range f.Attempts {
 		se := f.Attempts[i].Session
 		if !s.Socket.IsValid() {
-			s.Socket = se.LocalAddr()
+			if s.Socket = se.LocalAddr(); s.Socket.IsValid() {
+				s.HELO = se.Says()
+			}
 		}
 		for _, n := range []smtp.StageName{smtp.Ehlo, smtp.Ehlo2} {
 			if a := smtp.Address(se.Reply(n)); a.IsValid() && !named.IsValid() {

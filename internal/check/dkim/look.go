@@ -71,7 +71,7 @@ func Look(ctx context.Context, r mail.Resolver, table []knowledge.Selector, doma
 	} else {
 		f.Below = !probe.NXDomain
 	}
-	asked := make([]Selector, 0, len(q.Selectors)+len(table))
+	var asked []Selector
 	for _, s := range q.Selectors {
 		asked = append(asked, Selector{Name: strings.ToLower(s), Given: true})
 	}

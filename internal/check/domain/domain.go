@@ -46,6 +46,9 @@ var (
 	withoutSending   = []string{"dkim", "bimi"}
 )
 
+// wantsReports is the one rule of DMARC that a domain without mail need not keep: there is nothing to report.
+const wantsReports = "dmarc.rua-missing"
+
 // Options say how a survey is run.
 type Options struct {
 	Progress func(check string) // called as each topic ends; may be nil
@@ -182,7 +185,7 @@ func (f *Facts) judgeNoMail(all []finding.Finding, s finding.Subject) []finding.
 	}
 	for i := range all {
 		topic := all[i].Rule.Topic()
-		if slices.Contains(withoutReceiving, topic) || f.NoMail() && slices.Contains(withoutSending, topic) {
+		if slices.Contains(withoutReceiving, topic) || f.NoMail() && (slices.Contains(withoutSending, topic) || all[i].Rule.ID == wantsReports) {
 			all[i] = all[i].Rule.NA(all[i].Subject)
 		}
 	}

@@ -188,7 +188,7 @@ func (j *judgement) explanation() {
 
 func (j *judgement) type99() {
 	if len(j.Tree.Type99) == 0 {
-		if j.root.Status == spf.Found {
+		if j.root.Status == spf.Found && !j.brief {
 			j.pass(ruleType99, nil)
 		}
 		return

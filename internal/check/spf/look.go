@@ -19,6 +19,8 @@ type Facts struct {
 	Tree   *spf.Tree   `json:"tree"`
 	Client netip.Addr  `json:"client,omitzero"`
 	Result *spf.Result `json:"result,omitempty"` // of check_host() for Client
+
+	brief bool // type 99 was not asked for
 }
 
 // Question is what to ask besides the record itself.
@@ -26,6 +28,8 @@ type Question struct {
 	IP   netip.Addr // zero: judge the record only
 	From string     // MAIL FROM; "" means any sender of the domain
 	HELO string
+
+	Brief bool // do not ask for the obsolete type SPF (99), which nobody reads
 }
 
 // Look gathers the facts about a domain, and about a client where the question names one. base is what the receiving
@@ -34,6 +38,14 @@ func Look(ctx context.Context, r mail.Resolver, base spf.Input, domain string, q
 	f := &Facts{Domain: strings.ToLower(strings.TrimSuffix(domain, ".")), Client: q.IP}
 	var wg sync.WaitGroup
 	wg.Go(func() { f.Tree = spf.Expand(ctx, r, f.Domain) })
+	var old []string
+	if !q.Brief {
+		wg.Go(func() {
+			if a, err := r.Resolve(ctx, f.Domain, mail.TypeSPF); err == nil {
+				old = a.Texts()
+			}
+		})
+	}
 	if q.IP.IsValid() {
 		in := base
 		in.IP, in.HELO, in.MailFrom = q.IP, q.HELO, q.From
@@ -43,12 +55,13 @@ func Look(ctx context.Context, r mail.Resolver, base spf.Input, domain string, q
 		wg.Go(func() { f.Result = spf.Check(ctx, r, in) })
 	}
 	wg.Wait()
+	f.Tree.Type99, f.brief = old, q.Brief
 	return f
 }
 
 // Check is the SPF topic for a domain.
 var Check = check.Check[string]{Name: "spf", Rules: Rules, Run: func(ctx context.Context, env *check.Env, domain string) ([]finding.Finding, error) {
-	return Judge(Look(ctx, env.DNS, input(env), domain, Question{})), nil
+	return Judge(Look(ctx, env.DNS, input(env), domain, Question{Brief: env.Probe.Many})), nil
 }}
 
 // input is what the run knows of the receiving side.

@@ -105,11 +105,6 @@ func Expand(ctx context.Context, res mail.Resolver, domain string) *Tree {
 	e.m.left = 4 * maxNodes
 	t := &Tree{Root: &Node{Domain: domain, path: []string{domain}}}
 	level := []*Node{t.Root}
-	e.bg.Go(func() {
-		if a, err := res.Resolve(ctx, domain, mail.TypeSPF); err == nil {
-			e.type99 = a.Texts()
-		}
-	})
 	for len(level) > 0 {
 		e.each(len(level), func(i int) { e.read(level[i]) })
 		if level[0] == t.Root {
@@ -119,7 +114,6 @@ func Expand(ctx context.Context, res mail.Resolver, domain string) *Tree {
 	}
 	e.bg.Wait()
 	e.m.wait()
-	t.Type99 = e.type99
 	t.Truncated = e.truncated
 	t.count()
 	return t
@@ -132,7 +126,6 @@ type expander struct {
 	bg        sync.WaitGroup // look-ups that no further level waits for
 	slots     chan struct{}
 	truncated bool
-	type99    []string
 }
 
 // width bounds the questions under way at once.

@@ -195,6 +195,20 @@ func (s *Session) LocalAddr() netip.Addr {
 	return ap.Addr().Unmap()
 }
 
+// Says is our name as this session says it: the plan's, but where that is an address literal of the other family than
+// the connection's, the literal of our own side (RFC 5321 section 4.1.3).
+func (s *Session) Says() string {
+	literal, isIt := strings.CutPrefix(s.Plan.HELO, "[")
+	local := s.LocalAddr()
+	if !isIt || !local.IsValid() || strings.HasPrefix(literal, "IPv6:") == local.Is6() {
+		return s.Plan.HELO
+	}
+	if local.Is6() {
+		return "[IPv6:" + local.WithZone("").String() + "]"
+	}
+	return "[" + local.String() + "]"
+}
+
 // Run walks through the plan. Whatever the peer does ends up in the Session; the error is only for an observation that
 // could not be made at all: a replay without it, or a plan that would smuggle in a second command. Cancelling ctx ends
 // it.

@@ -149,7 +149,7 @@ func (t *talker) greeting() bool {
 
 // hello says EHLO, and HELO where EHLO is not understood.
 func (t *talker) hello(n StageName, caps *Caps) bool {
-	helo := t.s.Plan.HELO
+	helo := t.s.Says()
 	rep := t.say(n, helo, "EHLO "+helo)
 	switch {
 	case rep == nil:
