@@ -11,6 +11,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
+	"github.com/mailwhy/mailwhy/internal/check/capture"
 	"github.com/mailwhy/mailwhy/internal/check/content"
 	"github.com/mailwhy/mailwhy/internal/check/court"
 	"github.com/mailwhy/mailwhy/internal/check/dane"
@@ -61,6 +62,7 @@ var catalogue = [][]*finding.Rule{
 	dmarc.Rules,
 	smtp.Rules,
 	delivery.Rules,
+	capture.Rules,
 	tls.Rules,
 	domain.Rules,
 	mx.Rules,

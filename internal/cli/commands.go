@@ -30,4 +30,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).scoreCommand,
 	(*app).inboxCommand,
 	(*app).sieveCommand,
+	(*app).captureCommand,
 }
