@@ -60,6 +60,7 @@ var sets = []set{
 	{"bounces", runBounces},
 	{"replies", runReplies},
 	{"postfix-lines", runPostfixLines},
+	{"pcaps", runPcaps},
 	{"banners", runBanners},
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,6 +18,9 @@ func TestScripts(t *testing.T) {
 		Dir:           "../../testdata/script",
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
+			if err := os.WriteFile(filepath.Join(e.WorkDir, "tiny.pcap"), tinyCapture(), 0o600); err != nil {
+				return err
+			}
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("TZ", "UTC")
 			e.Setenv("MAILWHY_DATA", os.Getenv("MAILWHY_DATA"))
