@@ -17,12 +17,14 @@ require (
 )
 
 require (
+	github.com/emersion/go-imap/v2 v2.0.0-beta.8
 	github.com/emersion/go-smtp v0.25.1
 	github.com/oschwald/maxminddb-golang/v2 v2.9.0
 	github.com/xdg-go/scram v1.4.0
 )
 
 require (
+	github.com/emersion/go-message v0.18.2 // indirect
 	github.com/emersion/go-sasl v0.0.0-20241020182733-b788ff22d5a6 // indirect
 	github.com/xdg-go/stringprep v1.0.4 // indirect
 )

@@ -17,14 +17,19 @@ import (
 const reportsMemory = 48 << 20
 
 func (a *app) reportsCommand() *cobra.Command {
-	return &cobra.Command{
+	var box mailboxOptions
+	c := &cobra.Command{
 		Use:   "reports FILE|FOLDER…",
 		Short: a.say("sum up DMARC, TLS and complaint reports: who sends in your name, what fails, what a stricter policy would do"),
 		Long: a.say(`Sums up the reports receivers send: DMARC aggregate reports (RFC 7489 and RFC 9990), failure reports, TLS reports, complaints. It takes them as they come: XML, JSON, gzip, zip, attached to mails, in mailboxes (mbox, maildir) and folders; - is standard input.
 
-Reports that came twice count once. A file that cannot be read is named with the reason, the rest goes on, and the exit status is 2. With --offline no names of sources are looked up.`),
-		Args: a.nArgs(1, -1, "one file or folder or more"),
+Reports that came twice count once. A file that cannot be read is named with the reason, the rest goes on, and the exit status is 2. With --offline no names of sources are looked up.
+
+--imap reads a folder of an IMAP account: imaps://user@host/folder, or imap:// for STARTTLS. The password is read from --password-file or MAILWHY_PASSWORD. Messages stay unread unless --mark-seen is given.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && box.url == "" {
+				return a.nArgs(1, -1, "one file or folder or more")(cmd, args)
+			}
 			env, err := a.env()
 			if err != nil {
 				return err
@@ -41,6 +46,13 @@ Reports that came twice count once. A file that cannot be read is named with the
 					break
 				}
 			}
+			if box.url != "" {
+				place, err := a.readMailbox(ctx, env, sum, &box)
+				if err != nil {
+					return err
+				}
+				args = append(args, place)
+			}
 			title := args[0]
 			if len(args) > 1 {
 				title += " +" + strconv.Itoa(len(args)-1)
@@ -48,6 +60,11 @@ Reports that came twice count once. A file that cannot be read is named with the
 			return a.show(sum.Finish(ctx, env, started, title))
 		},
 	}
+	f := c.Flags()
+	f.StringVar(&box.url, "imap", "", a.say("read a folder of an IMAP account: imaps://user@host/folder"))
+	f.StringVar(&box.passwordFile, "password-file", "", a.say("file with the password of that account (default: MAILWHY_PASSWORD)"))
+	f.BoolVar(&box.markSeen, "mark-seen", false, a.say("let the server mark as read what was read"))
+	return c
 }
 
 // readReports reads a file, or all files below a folder.

@@ -16,3 +16,9 @@ func terminalWidth(f *os.File) int {
 	}
 	return w
 }
+
+// readHidden reads a line from the terminal without showing it.
+func readHidden(f *os.File) (string, error) {
+	b, err := term.ReadPassword(int(f.Fd()))
+	return string(b), err
+}

@@ -54,6 +54,7 @@ type Input struct {
 	R    io.Reader
 	At   io.ReaderAt // where the input can be read in any order; nil otherwise
 	Size int64       // with At
+	Mail bool        // a message of somebody's mailbox: ordinary mail is no trouble
 }
 
 // opener walks into one input.
@@ -68,6 +69,10 @@ func (s *Sum) Read(in Input) {
 	o := &opener{sum: s}
 	s.Files++
 	before := len(s.Troubles)
+	if in.Mail {
+		o.takeMail(in.Name, in.R, 0, true)
+		return
+	}
 	o.take(in.Name, in.R, in.At, in.Size, 0)
 	if o.found == 0 && len(s.Troubles) == before {
 		s.trouble(in.Name, finding.S("no report in it", nil))
@@ -329,7 +334,7 @@ func (o *opener) takeMail(name string, r io.Reader, depth int, quiet bool) {
 	}
 	troubles := len(o.sum.Troubles)
 	parts := 0
-	o.part(name, h, br, depth, &parts)
+	o.part(name, h, br, depth, &parts, false)
 	if o.found == before && len(o.sum.Troubles) == troubles && !quiet {
 		o.sum.trouble(name, finding.S("a message without a report", nil))
 	}
@@ -354,8 +359,8 @@ func readHead(br *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// part takes one part of a message, or the parts in it.
-func (o *opener) part(name string, h textproto.MIMEHeader, body io.Reader, depth int, parts *int) {
+// part takes one part of a message, or the parts in it. returned: a message in it is the one that is reported about.
+func (o *opener) part(name string, h textproto.MIMEHeader, body io.Reader, depth int, parts *int, returned bool) {
 	if *parts++; *parts > maxEntries || depth > maxDepth {
 		return
 	}
@@ -367,7 +372,7 @@ func (o *opener) part(name string, h textproto.MIMEHeader, body io.Reader, depth
 			if err != nil {
 				return
 			}
-			o.part(name, p.Header, p, depth+1, parts)
+			o.part(name, p.Header, p, depth+1, parts, typ == "multipart/report")
 		}
 	}
 	dec := decoded(h, body)
@@ -382,6 +387,8 @@ func (o *opener) part(name string, h textproto.MIMEHeader, body io.Reader, depth
 	switch {
 	case typ == "message/feedback-report":
 		o.arf(inner, dec)
+	case typ == "message/rfc822" && !returned: // a report that somebody forwarded
+		o.takeMail(inner, dec, depth+1, true)
 	case typ == "message/rfc822", strings.HasPrefix(typ, "text/") && typ != "text/xml" && !reportName(file), typ == "" && file == "":
 		// the reported message itself, or words for people
 	case strings.HasPrefix(typ, "image/"), strings.HasPrefix(typ, "multipart/"):

@@ -325,7 +325,7 @@ func remember(have []string, name []byte) []string {
 
 // addAggregate counts a whole report.
 func (s *Sum) addAggregate(_ string, rep *dmarcxml.Report, o *one) {
-	if !s.once("dmarc", rep.Org+"\x00"+rep.Policy.Domain, rep.ID) {
+	if !s.once("dmarc", rep.Org, rep.ID) {
 		return
 	}
 	b := o.big
