@@ -205,6 +205,23 @@ func TestEndings(t *testing.T) {
 	}
 }
 
+// TestNoBodyShown wants no line of a message in a transcript, where the capture begins inside it or it came too early.
+func TestNoBodyShown(t *testing.T) {
+	f := newFilm()
+	f.dialogue(">private words\nmore private\n.", "<250 taken", ">QUIT", "<221 bye")
+	_, all := read(t, f.Bytes(), capture.Options{})
+	if s := all[0]; strings.Contains(s.Transcript.String(), "private") || s.LeftOut == 0 || s.Requests != 1 {
+		t.Errorf("%d requests\n%s", s.Requests, s.Transcript)
+	}
+	f = newFilm()
+	f.shake()
+	f.dialogue("<220 mx ESMTP", ">EHLO x\nMAIL FROM:<a@mine.example>\nDATA\nprivate\n.\nQUIT", "<250 mx", "<250 ok", "<354 go", "<250 taken", "<221 bye")
+	_, all = read(t, f.Bytes(), capture.Options{})
+	if s := all[0]; strings.Contains(s.Transcript.String(), "private") || s.Requests != 4 || s.Replies != 6 {
+		t.Errorf("%d requests\n%s", s.Requests, s.Transcript)
+	}
+}
+
 func TestCutAndLying(t *testing.T) {
 	b := session().Bytes()
 	if sum, _ := read(t, b[:len(b)-3], capture.Options{}); !sum.Cut {

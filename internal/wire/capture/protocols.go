@@ -44,6 +44,12 @@ func (k *talk) smtpSays(line string, at int64) {
 		}
 		k.sure = true
 	}
+	if n := len(k.queue); name == "other" && k.lastCode != 334 && (k.blind[client] || n > 0 && k.queue[n-1].name == "data") {
+		k.early = k.early || line == "."
+		k.c.LeftOut++
+		return // of a message, perhaps
+	}
+	k.blind[client] = false
 	if k.auth && (name == "other" || k.lastCode == 334) || name == "other" && (k.lastCode == 334 || token(line)) {
 		k.say(line, masked, at)
 		k.ask("auth", "", "", at)
@@ -186,6 +192,9 @@ func (k *talk) smtpReplies(line string, at int64) {
 	k.queue = k.queue[1:]
 	k.answer(q, at, code, code < 400, text, n)
 	switch {
+	case q.name == "data" && code == 354 && k.early:
+		k.early = false
+		k.ask("message", "", "", at)
 	case q.name == "data" && code == 354:
 		k.begin(client)
 		k.mode[client] = dotted
@@ -204,6 +213,11 @@ func (k *talk) pop3(dir int, line string, at int64) {
 		return
 	}
 	ok := strings.HasPrefix(line, "+OK")
+	if k.blind[server] && !ok && !strings.HasPrefix(line, "-ERR") {
+		k.c.LeftOut++
+		return // of a message, perhaps
+	}
+	k.blind[server] = false
 	k.add(wire.Received, at, line)
 	switch {
 	case strings.HasPrefix(line, "+ "), line == "+":
@@ -320,6 +334,11 @@ func (k *talk) imapSays(line string, at int64) {
 	tag, rest, _ := strings.Cut(line, " ")
 	verb, arg, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	name := strings.ToLower(verb)
+	if k.blind[client] && !imapVerb(name) {
+		k.c.LeftOut++
+		return // of a message or a password, perhaps
+	}
+	k.blind[client] = false
 	if verb == "" || len(verb) > 20 {
 		shown := line
 		if !strings.EqualFold(line, "DONE") {
@@ -356,14 +375,28 @@ func (k *talk) imapSays(line string, at int64) {
 	k.ask(name, arg, tag, at)
 }
 
+func imapVerb(name string) bool {
+	switch name {
+	case "capability", "noop", "logout", "starttls", "authenticate", "login", "enable", "select", "examine", "create", "delete", "rename", "subscribe", "unsubscribe",
+		"list", "lsub", "namespace", "status", "append", "idle", "close", "unselect", "expunge", "search", "fetch", "store", "copy", "move", "uid", "id", "check", "getquotaroot", "compress":
+		return true
+	}
+	return false
+}
+
 func (k *talk) imapReplies(line string, at int64) {
 	if k.literal[server] {
 		k.literal[server] = false
 		k.add(wire.Received, at, "(literal)"+line)
 		return
 	}
-	k.add(wire.Received, at, line)
 	tag, rest, _ := strings.Cut(line, " ")
+	if k.blind[server] && tag != "*" && tag != "+" && !hasFold([]byte(rest), "OK ") && !hasFold([]byte(rest), "NO ") && !hasFold([]byte(rest), "BAD ") {
+		k.c.LeftOut++
+		return // of a message, perhaps
+	}
+	k.blind[server] = false
+	k.add(wire.Received, at, line)
 	if !k.greeted && tag == "*" {
 		k.greeted = true
 		if k.c.Client.Bytes == 0 {

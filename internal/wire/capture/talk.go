@@ -55,6 +55,8 @@ type talk struct {
 	lastCode int
 	upgraded bool
 	bdatLast bool
+	blind    [2]bool // bytes are missing: lines that are no command or reply may be of a message
+	early    bool    // the dot of a message that was sent without waiting for 354
 	literal  [2]bool // the line goes on after the literal
 	secret   bool    // the rest of this IMAP command is secret
 
@@ -81,7 +83,7 @@ func mailPort(p uint16) string {
 
 func tlsPort(p uint16) bool { return p == 465 || p == 993 || p == 995 }
 
-func newTalk(t *table, c *conv) *talk { return &talk{t: t, c: c} }
+func newTalk(t *table, c *conv) *talk { return &talk{t: t, c: c, blind: [2]bool{c.Midway, c.Midway}} }
 
 func hasFold(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && strings.EqualFold(string(b[:len(prefix)]), prefix)
@@ -339,7 +341,7 @@ func (k *talk) gap(dir int, n, at int64) {
 		k.bol, k.carry = false, k.carry[:0]
 		k.close(false)
 	}
-	k.line[dir] = k.line[dir][:0]
+	k.line[dir], k.blind[dir] = k.line[dir][:0], true
 	k.add(wire.Happened, at, fmt.Sprintf("%d bytes of the %s are not in the capture", n, ends[dir]))
 }
 
