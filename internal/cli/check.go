@@ -124,9 +124,11 @@ func (a *app) checkMany(ctx context.Context, env *check.Env, args []string, f ch
 	}
 	started := env.Now()
 	var lines []domain.Summary
-	bar := a.newProgress()
+	bar := a.newProgress(len(args) + lineCount(f.file))
+	seen := 0
 	err := domain.Many(ctx, env, func(yield func(string) bool) { a.domains(args, in, yield) }, f.parallel, func(r *finding.Report) error {
-		bar.step(len(lines) + 1)
+		seen++
+		bar.step(seen)
 		if whole {
 			return a.show(r)
 		}
@@ -203,28 +205,58 @@ func (a *app) trustAnchors() ([]string, error) {
 	return out, nil
 }
 
-// progress counts on standard error where that is a terminal.
+// progress shows on standard error, where that is a terminal, how far a list is. The length is known only of lists in
+// memory or in a file that can be read twice; of others the count alone is shown.
 type progress struct {
 	w    io.Writer
+	all  int // 0: not known
 	last time.Time
 	show bool
 }
 
-func (a *app) newProgress() *progress {
+func (a *app) newProgress(all int) *progress {
 	f, ok := a.errw.(*os.File)
-	return &progress{w: a.errw, show: ok && isTerminal(f)}
+	return &progress{w: a.errw, all: all, show: ok && isTerminal(f)}
 }
 
-// step shows the count, ten times a second at most.
+// barWidth is the width of the bar in columns.
+const barWidth = 30
+
+// step shows how far it is, ten times a second at most.
 func (p *progress) step(n int) {
-	if p.show && time.Since(p.last) > 100*time.Millisecond {
-		p.last = time.Now()
-		fmt.Fprintf(p.w, "\r%d ", n)
+	if !p.show || time.Since(p.last) < 100*time.Millisecond {
+		return
 	}
+	p.last = time.Now()
+	if p.all < n {
+		fmt.Fprintf(p.w, "\r%d ", n)
+		return
+	}
+	done := n * barWidth / p.all
+	fmt.Fprintf(p.w, "\r[%s%s] %d/%d ", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), n, p.all)
 }
 
 func (p *progress) done() {
 	if p.show {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
+}
+
+// lineCount counts the names of a list in a file, 0 where it cannot be read twice.
+func lineCount(name string) (n int) {
+	st, err := os.Stat(name)
+	if name == "-" || err != nil || !st.Mode().IsRegular() {
+		return 0
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		if s, _, _ := strings.Cut(sc.Text(), "#"); strings.TrimSpace(s) != "" {
+			n++
+		}
+	}
+	return n
 }

@@ -33,6 +33,9 @@ var things = []thing{
 // recognise runs the command that fits what the user has in hand.
 func (a *app) recognise(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
+		if a.tape != nil && a.tape.Replaying() {
+			return a.replay(cmd.Context())
+		}
 		return cmd.Help()
 	}
 	for _, t := range things {

@@ -469,7 +469,7 @@ func (j *judge) self() {
 		j.fs = append(j.fs, ptr.Judge(s.PTR, s.HELO)...)
 	}
 	if s.Lists != nil {
-		j.fs = append(j.fs, blocklist.Judge(s.Lists)...)
+		j.fs = append(j.fs, blocklist.Brief(s.Lists)...)
 	}
 	j.helo(ip)
 	j.policy(ip)
