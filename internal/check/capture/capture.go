@@ -110,7 +110,7 @@ func headline(f *Facts, r *finding.Report) finding.Headline {
 }
 
 func (f *Facts) sections() []finding.Section {
-	t := finding.Section{Title: finding.S("Mail streams", nil), Columns: []finding.Sentence{finding.S("no.", nil), finding.S("protocol", nil), finding.S("from", nil), finding.S("to", nil), finding.S("time", nil), finding.S("last stage", nil), finding.S("how it ended", nil)}}
+	t := finding.Section{Title: finding.S("Mail streams", nil), Columns: []finding.Sentence{finding.S("no.", nil), finding.S("protocol", nil), finding.S("client", nil), finding.S("server", nil), finding.S("time", nil), finding.S("last stage", nil), finding.S("how it ended", nil)}}
 	var out []finding.Section
 	for _, s := range f.Streams {
 		mark := f.faulty[s.Number]

@@ -114,7 +114,13 @@ func (j *judge) refusal(s *capture.Stream, st *capture.Stage) {
 		command = "DATA"
 	}
 	read := j.know.ReadReply(st.Reply, knowledge.ReplyContext{Command: command})
-	what := strings.TrimSpace(command + " " + st.Arg)
+	what := finding.Raw(strings.TrimSpace(strings.ToUpper(st.Name) + " " + st.Arg))
+	switch st.Name {
+	case "message":
+		what = stageWord(st.Name)
+	case "greeting":
+		what = finding.S("the connection itself", nil)
+	}
 	args := finding.Args{"What": what, "Cause": read.CauseName.Say(), "Reply": oneLine(st.Reply), "Advice": read.Admin.Say()}
 	if read.CauseName.EN == "" {
 		args["Cause"] = finding.S("cause unknown", nil)
