@@ -220,6 +220,15 @@ func TestVerdicts(t *testing.T) {
 				return lie(q)
 			})
 		}, want: "WARN resolve.nxdomain-rewritten"},
+		{name: "an entry for a whole domain is no rewriting", set: func(s *stage) {
+			lie := says(s.t, "", 0, 0, "x.example. 300 IN A 203.0.113.77")
+			s.resolver("192.0.2.1", false, func(q *miekg.Msg) *miekg.Msg {
+				if strings.HasSuffix(q.Question[0].Name, "mine.example.") {
+					return lie(q)
+				}
+				return nil
+			})
+		}, want: "FAIL resolve.tampered"},
 		{name: "sinkhole", set: func(s *stage) {
 			s.resolver("192.0.2.1", false, says(s.t, "mine.example.", 0, 0, "mine.example. 300 IN A 0.0.0.0"))
 		}, want: "FAIL resolve.filtered"},
@@ -242,6 +251,11 @@ func TestVerdicts(t *testing.T) {
 			s.listed("192.0.2.9", false)
 			s.World.Set("udp", "192.0.2.9", wiretest.Drops)
 		}, want: "FAIL resolve.resolver-dead"},
+		{name: "a resolver of ours without a way there", set: func(s *stage) {
+			s.resolver("192.0.2.1", false, nil)
+			s.listed("192.0.2.8", false)
+			s.World.Set("udp", "192.0.2.8", wiretest.NoRoute)
+		}, want: "???? resolve.resolver-dead"},
 		{name: "unreachable public resolvers make no noise", set: func(s *stage) {
 			s.resolver("192.0.2.1", false, nil)
 			s.listed("192.0.2.8", true)
@@ -261,9 +275,14 @@ func TestVerdicts(t *testing.T) {
 		}, want: "FAIL resolve.authorities-differ", says: "[SOA 6]"},
 		{name: "an address that depends on who asks", set: func(s *stage) {
 			for i, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
-				s.resolver(a, true, says(s.t, "mine.example.", 0, 0, "mine.example. 60 IN A 203.0.113.10"+string(rune('1'+i))))
+				s.resolver(a, true, says(s.t, "mine.example.", 1, 0, "mine.example. 60 IN A 203.0.113.10"+string(rune('1'+i))))
 			}
 		}, want: "NOTE resolve.varies"},
+		{name: "three entries of three resolvers", set: func(s *stage) {
+			for i, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
+				s.resolver(a, true, says(s.t, "mine.example.", 0, 0, "mine.example. 60 IN A 203.0.113.10"+string(rune('1'+i))))
+			}
+		}, want: "WARN resolve.tampered, WARN resolve.tampered, WARN resolve.tampered"},
 		{name: "a lame authority", set: func(s *stage) {
 			s.ns2.Faults["*"] = wiretest.Fault{Rcode: miekg.RcodeRefused}
 			s.resolver("192.0.2.1", false, nil)

@@ -168,6 +168,8 @@ func (f *Facts) judgeResolvers() []finding.Finding {
 		switch {
 		case t.Fault != "" && !f.anybody():
 			out = append(out, ruleDead.Untested(at, finding.S("nobody answered at all: this machine seems to have no way to the DNS", nil)))
+		case t.Standing == NoWay:
+			out = append(out, ruleDead.Untested(at, finding.S("this machine has no way to {{.Server}}", args)))
 		case t.Fault != "":
 			out = append(out, ruleDead.Failed(at, args))
 		case t.Took > f.Slow:

@@ -57,7 +57,7 @@ func row(t *Testimony) finding.Row {
 		who = finding.S("{{.Who}} ({{.Server}}), authoritative", finding.Args{"Who": t.Who, "Server": strings.TrimSuffix(t.Server, ":53")})
 	case t.Role == System:
 		who = finding.S("{{.Server}}, of this machine", finding.Args{"Server": t.Server})
-	case t.Who != t.Server:
+	case t.Who != t.Server && t.Who != strings.TrimSuffix(t.Server, ":53"):
 		who = finding.Raw(t.Who + " (" + strings.TrimSuffix(t.Server, ":53") + ")")
 	}
 	if t.Fault != "" {
@@ -75,7 +75,10 @@ func row(t *Testimony) finding.Row {
 	}
 	var ttl finding.Sentence
 	if t.spoke() && (len(t.Values) > 0 || t.SOA != "") {
-		ttl = finding.S("{{.D}}", finding.Args{"D": t.TTL.Round(time.Second)})
+		ttl = finding.S("{{.D}}", finding.Args{"D": t.TTL})
+		if t.TTL < time.Second {
+			ttl = finding.Raw("0")
+		}
 	}
 	return finding.Marked(markOf(t), who, finding.Raw(says), ttl, finding.Raw(strings.Join(t.Flags, " ")), took(t), verdict(t))
 }

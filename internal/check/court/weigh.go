@@ -105,7 +105,7 @@ func (f *Facts) other(t *Testimony, q *Question, truth map[string]bool) Standing
 		return Old
 	case !t.Again.Same:
 		return Varies
-	case t.Again.TTL >= t.TTL:
+	case t.Again.TTL == t.TTL: // a cache behind which there are several may also give a higher one
 		return Foreign
 	}
 	return Old
@@ -167,17 +167,34 @@ func (f *Facts) madeUp(t *Testimony) bool {
 }
 
 // rewriters are the servers that give addresses for a name that does not exist: one below .invalid (RFC 6761 section
-// 6.4), or a random one that the zone's own servers say is not there.
+// 6.4), or a random one that the zone's own servers say is not there. One that overrides the whole domain, random names
+// included, and nothing else, does not rewrite: it has an entry for the domain.
 func (f *Facts) rewriters() []Invented {
 	denied := slices.ContainsFunc(f.Invented, func(i Invented) bool { return i.Role == Authority && i.Rcode == "NXDOMAIN" })
 	var out []Invented
 	for _, i := range f.Invented {
-		if i.Role != Authority && len(i.Values) > 0 && (denied || strings.HasSuffix(i.Name, ".invalid")) &&
+		if i.Role != Authority && len(i.Values) > 0 && (strings.HasSuffix(i.Name, ".invalid") || denied && !f.overrides(&i)) &&
 			!slices.ContainsFunc(out, func(o Invented) bool { return o.Server == i.Server }) {
 			out = append(out, i)
 		}
 	}
 	return out
+}
+
+// overrides tells that the server gives the same addresses for the name itself, where the zone's own servers give others.
+func (f *Facts) overrides(inv *Invented) bool {
+	for q := range f.Questions {
+		truth := truths(f.Questions[q].Says)
+		if len(truth) == 0 || truth["NXDOMAIN"] || truth["NODATA"] {
+			continue
+		}
+		for i := range f.Questions[q].Says {
+			if t := &f.Questions[q].Says[i]; t.Server == inv.Server && slices.Equal(t.Values, inv.Values) && !truth[t.key()] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ownZone tells whether an SOA is of a zone above the name, or above what its aliases lead to.
@@ -226,14 +243,15 @@ func anyPrivate(truth map[string]bool) bool {
 const manyAnswers = 3
 
 // scattered takes several different answers for what they are: a name whose addresses are chosen by who asks. One old
-// or forged answer is the same everywhere; three different ones are not.
+// answer is the same everywhere; three different ones that run out are not. Answers that do not run are not counted:
+// three resolvers may have three entries of their own.
 func scattered(q *Question) {
 	if q.t != mail.TypeA && q.t != mail.TypeAAAA {
 		return
 	}
 	keys := map[string]bool{}
 	for i := range q.Says {
-		if t := &q.Says[i]; (t.Standing == Old || t.Standing == Foreign || t.Standing == Varies) && len(t.Values) > 0 {
+		if t := &q.Says[i]; (t.Standing == Old && t.Again != nil || t.Standing == Varies) && len(t.Values) > 0 {
 			keys[t.key()] = true
 		}
 	}
