@@ -227,9 +227,14 @@ func ownFile(b []byte, comma bool, o *event.Origin) bool {
 			o.Zone, o.ZoneSet, b = z, true, b[6:]
 		}
 	}
+	b = bytes.TrimLeft(b, " ") // tai64nlocal leaves two
 	switch {
 	case len(b) == 0:
 		return false
+	case len(b) > 2 && b[0] == '[' && b[1]-'A' < 26:
+		return bracketPrefix(b, o)
+	case qmailShape(b):
+		o.Program, o.Msg = progQmail, b
 	case b[0] == '#' && len(b) > 1 && digit(b[1]):
 		o.PID, _ = pid(b[1:])
 		o.Program, o.Msg = progRspamd, b
@@ -243,6 +248,16 @@ func ownFile(b []byte, comma bool, o *event.Origin) bool {
 		o.Program, o.Msg = progExim, b
 	}
 	return true
+}
+
+// qmailShape tells qmail-send's own words, which name no program in the files of multilog.
+func qmailShape(b []byte) bool {
+	for _, w := range [...]string{"new msg ", "info msg ", "end msg ", "bounce msg ", "starting delivery ", "status: local ", "delivery "} {
+		if len(b) > len(w) && string(b[:len(w)]) == w {
+			return w != "delivery " || digit(b[len(w)])
+		}
+	}
+	return false
 }
 
 // dovecotShape tells "imap-login: Info: " and "lmtp(29137): Info: ".
@@ -291,6 +306,10 @@ func epochPrefix(b []byte, o *event.Origin) bool {
 		ns, n := fraction(b[10:])
 		if n > 0 && 10+n < len(b) && b[10+n] == ' ' {
 			o.At, o.ZoneSet, o.TimeSet = sec*1e9+ns, true, true
+			if rest := b[11+n:]; qmailShape(rest) {
+				o.Program, o.Msg = progQmail, rest
+				return true
+			}
 			return hostAndTag(b[11+n:], o)
 		}
 	}

@@ -54,6 +54,13 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if j := bytes.Index(front, []byte("[")); j >= 0 {
 		if k := bytes.IndexByte(front[j:], ']'); k > 0 {
 			e.ClientIP = front[j+1 : j+k]
+			if ip := string(e.ClientIP); ip == "127.0.0.1" || ip == "::1" { // handed on by ourselves: where it came from stands behind
+				if m := bytes.IndexByte(front[j+k:], '['); m >= 0 {
+					if n := bytes.IndexByte(front[j+k+m:], ']'); n > 0 {
+						e.ClientIP = front[j+k+m+1 : j+k+m+n]
+					}
+				}
+			}
 		}
 	}
 	var ok bool
@@ -63,19 +70,28 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if b, ok = logs.After(b, " -> "); !ok {
 		return logs.Unparsed
 	}
+	list := b
 	for first := true; ; first = false {
 		to, rest, ok := logs.Angle(b)
 		if !ok {
 			break
 		}
 		if first {
-			e.To = to
+			e.To, list = to, rest
 		}
 		b = bytes.TrimPrefix(rest, []byte(","))
 	}
 	fields(e, bytes.TrimLeft(b, ", "))
 	sink.Event(e)
-	return logs.Known
+	e.Kind, e.Ref, e.RefIs = event.Related, nil, event.NoRef // the others, so that a search by recipient finds the message
+	for {
+		to, rest, ok := logs.Angle(bytes.TrimPrefix(list, []byte(",")))
+		if !ok {
+			return logs.Known
+		}
+		e.To, list = to, rest
+		sink.Event(e)
+	}
 }
 
 // fields reads "Queue-ID: ABC, Message-ID: <m>, mail_id: x, Hits: -1.2, size: 123, queued_as: DEF, …, 12 ms".
@@ -102,6 +118,9 @@ func fields(e *event.Event, b []byte) {
 			e.QueueID = val
 		case "queued_as":
 			e.RefIs = event.Next
+			if _, id, ok := logs.Cut(val, "queued as "); ok { // the whole reply
+				val = id
+			}
 			e.Ref, _, _ = logs.Cut(val, "/")
 		case "Hits":
 			e.Score, _ = strconv.ParseFloat(string(val), 64)

@@ -52,6 +52,9 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	}
 	if i := bytes.IndexByte(id, '.'); i > 0 {
 		e.Session, e.QueueID = id[:i], id
+		if j := bytes.IndexByte(id[i+1:], '.'); j > 0 { // a delivery of this message
+			e.QueueID = id[:i+1+j]
+		}
 	} else if len(id) > 8 {
 		e.Session = id
 	}
@@ -62,6 +65,20 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 }
 
 func word(e *event.Event, plugin, b []byte) {
+	if i := bytes.Index(b, []byte("retval=DENY")); i > 0 && logs.Has(b, "hook=") { // a plugin said no
+		e.Kind = event.Reject
+		e.Stage, _, _ = logs.Cut(b[len("hook="):], " ")
+		if _, msg, ok := logs.Cut(b[i:], "msg=\""); ok {
+			e.Text = bytes.TrimSuffix(msg, []byte("\""))
+			e.Code, e.DSN = logs.Code(e.Text)
+		}
+		return
+	}
+	if r, ok := logs.After(b, "Attempting to deliver to: "); ok {
+		e.Kind = event.Stats
+		e.RelayIP, _, _ = logs.Cut(r, ":")
+		return
+	}
 	verb, rest, _ := logs.Cut(b, " ")
 	switch string(verb) {
 	case "connect":

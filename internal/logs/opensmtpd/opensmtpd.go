@@ -7,6 +7,7 @@ package opensmtpd
 import (
 	"bytes"
 	"strings"
+	"time"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
@@ -27,6 +28,10 @@ func (Dialect) Mine(program []byte) bool {
 func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	b := e.Msg
 	e.Text = b
+	if old(e, b) {
+		sink.Event(e)
+		return logs.Known
+	}
 	if id, rest, ok := logs.Cut(b, " "); ok && hexID(id) {
 		e.Session, b = id, rest
 	} else if !logs.Has(b, "smtp ") && !logs.Has(b, "mta ") && !logs.Has(b, "mda ") && !logs.Has(b, "smtp-in") && !logs.Has(b, "relay") && !logs.Has(b, "delivery") {
@@ -134,7 +139,9 @@ func fields(e *event.Event, b []byte, out bool) {
 func field(e *event.Event, key, v []byte, out bool) {
 	switch string(key) {
 	case "address":
-		e.ClientIP = bytes.TrimPrefix(v, []byte("IPv6:"))
+		if v = bytes.Trim(bytes.TrimPrefix(v, []byte("IPv6:")), "[]"); string(v) != "local" { // the socket of this machine
+			e.ClientIP = v
+		}
 	case "host":
 		e.ClientName = v
 	case "msgid":
@@ -161,7 +168,7 @@ func field(e *event.Event, key, v []byte, out bool) {
 	case "proto":
 		e.Proto = v
 	case "delay":
-		e.Delay, _ = logs.Seconds(v)
+		e.Delay = duration(v)
 	case "relay":
 		if ip, name, ok := logs.Cut(v, " ("); ok { // "192.0.2.1 (mx.example)"
 			e.RelayIP, e.Relay = ip, bytes.TrimSuffix(name, []byte(")"))
@@ -198,6 +205,99 @@ func result(e *event.Event, v []byte, out bool) {
 	}
 	if e.Text = v; e.Relay == nil && e.RelayIP == nil {
 		e.Relay = local
+	}
+}
+
+// duration reads "1d2h3m4s".
+func duration(b []byte) (d time.Duration) {
+	for len(b) > 0 {
+		v, n := logs.Number(b)
+		if n == 0 || n >= len(b) || v > 1<<31 {
+			return d
+		}
+		switch b[n] {
+		case 'd':
+			d += time.Duration(v) * 24 * time.Hour
+		case 'h':
+			d += time.Duration(v) * time.Hour
+		case 'm':
+			d += time.Duration(v) * time.Minute
+		case 's':
+			d += time.Duration(v) * time.Second
+		}
+		b = b[n+1:]
+	}
+	return d
+}
+
+// old reads the lines of the releases before 5.9: "smtp-in: Accepted message ID on session ID: from=<a>, to=<b>, …",
+// "relay: Ok for EVPID: session=…, from=<a>, …" and "delivery: PermFail for EVPID: …".
+func old(e *event.Event, b []byte) bool {
+	if r, ok := logs.After(b, "smtp-in: New session "); ok {
+		e.Kind = event.Connect
+		var host []byte
+		e.Session, host, _ = logs.Cut(r, " from host ")
+		e.ClientName, host, _ = logs.Cut(host, " [")
+		e.ClientIP = bytes.TrimPrefix(bytes.TrimSuffix(host, []byte("]")), []byte("IPv6:"))
+		return true
+	}
+	if r, ok := logs.After(b, "smtp-in: Accepted message "); ok {
+		e.Kind = event.Received
+		e.QueueID, r, _ = logs.Cut(r, " on session ")
+		e.Session, r, _ = logs.Cut(r, ": ")
+		pairs(e, r, false)
+		return true
+	}
+	if r, ok := logs.After(b, "smtp-in: Closing session "); ok {
+		e.Kind = event.Disconnect
+		e.Session, _, _ = logs.Cut(r, " ")
+		return true
+	}
+	relay := logs.Has(b, "relay: ")
+	if !relay && !logs.Has(b, "delivery: ") {
+		return false
+	}
+	_, r, _ := logs.Cut(b, ": ")
+	word, r, ok := logs.Cut(r, " for ")
+	if !ok {
+		return false
+	}
+	id, r, ok := logs.Cut(r, ": ")
+	if !ok {
+		return false
+	}
+	e.Kind = event.Delivery
+	field(e, evpid, id, true)
+	result(e, word, true)
+	e.Relay = nil
+	pairs(e, r, true)
+	if e.Session = nil; e.Relay == nil && e.RelayIP == nil {
+		e.Relay = local
+	}
+	if e.Status == event.Sent && relay {
+		if e.Ref, _ = logs.NextID(e.Text); e.Ref != nil {
+			e.RefIs = event.Next
+		}
+	}
+	return e.Status != event.NoStatus
+}
+
+var evpid = []byte("evpid")
+
+// pairs reads "from=<a>, to=<b>, …, stat=the rest".
+func pairs(e *event.Event, b []byte, out bool) {
+	for len(b) > 0 {
+		if r, ok := logs.After(b, "stat="); ok {
+			e.Text = r
+			e.Code, e.DSN = logs.Code(r)
+			return
+		}
+		key, v, rest, ok := logs.Pair(b, ", ")
+		if !ok {
+			return
+		}
+		field(e, key, v, out)
+		b = rest
 	}
 }
 

@@ -35,6 +35,7 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if id, rest, ok := logs.QueueIDWord(b); ok {
 		e.QueueID, b = id, rest
 	}
+	b = bytes.TrimPrefix(b, []byte(": ")) // no queue id yet
 	if e.Code, e.DSN = logs.Code(b); e.Code != 0 {
 		e.Action = reject
 		if i := bytes.Index(b, []byte("SPF ")); i >= 0 {
@@ -49,6 +50,10 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	switch string(word(b)) {
 	case "Pass", "pass", "Fail", "fail", "Softfail", "SoftFail", "softfail", "Neutral", "neutral", "None", "none", "Temperror", "temperror", "TempError", "Permerror", "permerror", "PermError":
 		e.Verdict = word(b)
+	case "Authentication":
+		if _, v, ok := logs.Cut(b, " spf="); ok {
+			e.Verdict = word(v)
+		}
 	case "action":
 		e.Verdict = b
 	}
@@ -80,7 +85,7 @@ func after(b []byte, key string) []byte {
 	if !ok {
 		return nil
 	}
-	if i := bytes.IndexAny(v, "; "); i >= 0 {
+	if i := bytes.IndexAny(v, "; )"); i >= 0 {
 		v = v[:i]
 	}
 	return v

@@ -34,6 +34,11 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 			b = b[i+1:]
 		}
 	}
+	if i := bytes.LastIndex(b, []byte(" queue")); i > 0 && i+7 <= len(b) && len(b)-i < 10 { // one of several queues
+		if _, n := logs.Number(b[i+6:]); n == len(b)-i-6 {
+			b = b[:i]
+		}
+	}
 	e.Text = b
 	if !read(e, b) {
 		return logs.Unparsed
@@ -88,7 +93,7 @@ func read(e *event.Event, b []byte) bool {
 		return true
 	}
 	e.Kind = event.Stats
-	return logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "got SIG")
+	return logs.Has(b, "qmail-") || logs.Has(b, "local: ") || logs.Has(b, "remote: ") || logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "vdelivermail: ") || logs.Has(b, "CHKUSER ") || logs.Has(b, "policy_check: ") || logs.Has(b, "simscan:") || logs.Has(b, "got SIG")
 }
 
 // result reads "5: success: 192.0.2.1_accepted_message./Remote_host_said:_250_ok/".

@@ -8,6 +8,14 @@ import (
 
 func TestLines(t *testing.T) {
 	logstest.Run(t, Dialect{}, []logstest.Case{
+		{`2026-06-25 08:00:09.681525500 new msg 100926020 queue5`,
+			`related id=100926020`},
+		{`2026-06-25 08:00:09.682401500 starting delivery 1: msg 100926020 to local mine.example-li@mine.example queue5`,
+			`related id=100926020 to=mine.example-li@mine.example relay=local`},
+		{`1782374409.334422 info msg 16799625: bytes 814 from <a@b.example> qp 555 uid 0`,
+			`received id=16799625 from=a@b.example size=814`},
+		{`2026-06-25 08:00:09.713833500 delivery 1: success: did_0+0+1/ queue5`,
+			`delivery status=sent`},
 		{`@4000000065a1b2c312345678 new msg 123456`,
 			`related id=123456`},
 		{`@4000000065a1b2c312345678 info msg 123456: bytes 789 from <a@b.example> qp 12 uid 1000`,

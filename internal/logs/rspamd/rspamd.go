@@ -129,6 +129,8 @@ func verdict(e *event.Event, b []byte) (rest []byte, ok bool) {
 	e.Text = b[:end]
 	if k := bytes.Index(e.Text, []byte("] [")); k >= 0 {
 		e.Text = e.Text[k+3:]
+	} else {
+		e.Text = nil // no symbols
 	}
 	return bytes.TrimPrefix(b[end+2:], []byte(", ")), true
 }
