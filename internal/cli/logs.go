@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"io/fs"
 	"net/netip"
 	"strconv"
@@ -16,6 +19,8 @@ import (
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/render"
+	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
 	"github.com/mailwhy/mailwhy/internal/wire/geoip"
@@ -25,6 +30,7 @@ import (
 type logsOptions struct {
 	top            int
 	full, unparsed bool
+	redact         bool
 	since, until   string
 	against        []string
 	compare, geoip string
@@ -53,6 +59,7 @@ FILE may be compressed (gz, zst, xz, bz2), a pattern, or - for standard input; w
 	f.IntVar(&o.top, "top", 10, a.say("rows per table"))
 	f.BoolVar(&o.full, "full", false, a.say("all tables: by hour, day, sender, recipient, domain, client, login"))
 	f.BoolVar(&o.unparsed, "unparsed", false, a.say("show mail lines that were not understood"))
+	f.BoolVar(&o.redact, "redact", false, a.say("put pseudonyms in the place of addresses, hosts, IPs and subjects, the same for the same one"))
 	f.StringVar(&o.since, "since", "", a.say("from this time on: 2026-11-22, \"2026-11-22 14:00\", RFC 3339, or so long ago (90m, 24h, 7d)"))
 	f.StringVar(&o.until, "until", "", a.say("until this time"))
 	f.StringArrayVar(&o.against, "against", nil, a.say("compare with these logs (repeatable)"))
@@ -62,6 +69,11 @@ FILE may be compressed (gz, zst, xz, bz2), a pattern, or - for standard input; w
 }
 
 func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
+	if o.redact {
+		if err := a.redactOutput(); err != nil {
+			return err
+		}
+	}
 	env, err := a.env()
 	if err != nil {
 		return err
@@ -104,6 +116,36 @@ func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
 		return err
 	}
 	return a.show(r)
+}
+
+// redactOutput has everything printed from here on go through pseudonyms.
+func (a *app) redactOutput() error {
+	style, err := a.style()
+	if err != nil {
+		return err
+	}
+	a.out = &redactWriter{to: a.out, by: trace.Redactor{Key: []byte(rand.Text())}}
+	a.printer, err = render.New(a.opt.format, a.out, style)
+	return err
+}
+
+// redactWriter puts pseudonyms into what is printed, whatever its format, by whole lines.
+type redactWriter struct {
+	to   io.Writer
+	by   trace.Redactor
+	rest []byte // of a line that has no end yet
+}
+
+func (w *redactWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	i := bytes.LastIndexByte(w.rest, '\n') + 1
+	if i > 0 {
+		if _, err := w.to.Write(w.by.Line(w.rest[:i], nil)); err != nil {
+			return 0, err
+		}
+		w.rest = append(w.rest[:0], w.rest[i:]...)
+	}
+	return len(b), nil
 }
 
 // splitPeriods reads the logs for their end, then sums the last span and the one before.

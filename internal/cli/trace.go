@@ -48,7 +48,7 @@ Exit status: 0 if something was found, 1 if nothing was, 2 if an input could not
 	fl.StringVar(&f.direction, "direction", "", a.say("only messages that come in or go out: in, out"))
 	fl.BoolVar(&f.raw, "raw", false, a.say("print the very log lines in order of time, like a perfect grep"))
 	fl.BoolVar(&f.unparsed, "unparsed", false, a.say("print the mail lines of the files that mailwhy does not understand"))
-	fl.BoolVar(&f.redact, "redact", false, a.say("put pseudonyms in the place of addresses, the same for the same address"))
+	fl.BoolVar(&f.redact, "redact", false, a.say("put pseudonyms in the place of addresses, hosts, IPs and subjects, the same for the same one"))
 	fl.BoolVar(&f.all, "all", false, a.say("show every message whole, however many there are"))
 	return c
 }
@@ -94,7 +94,11 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	if f.raw {
 		n, err = a.showRaw(ctx, found)
 	} else {
-		n, err = a.showJourneys(found.Journeys(ctx), found, args[0], f, env.Know)
+		what := args[0]
+		if f.redact {
+			what = found.Redact.Text(what)
+		}
+		n, err = a.showJourneys(found.Journeys(ctx), found, what, f, env.Know)
 	}
 	if err != nil {
 		return err

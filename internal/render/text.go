@@ -92,13 +92,13 @@ func (t *text) table(s *finding.Section) {
 	if len(rows) == 0 {
 		return
 	}
-	widths := columnWidths(rows, t.Width)
+	widths, right := columnWidths(rows, t.Width), numericColumns(rows, min(1, len(s.Columns)))
 	if len(s.Columns) > 0 {
 		lead := " "
 		if marked {
 			lead = "      "
 		}
-		t.row(lead, rows[0], widths, func(x string) string { return t.paint(dim, x) })
+		t.row(lead, rows[0], widths, right, func(x string) string { return t.paint(dim, x) })
 		rows = rows[1:]
 	}
 	for i, cells := range rows {
@@ -109,7 +109,7 @@ func (t *text) table(s *finding.Section) {
 				lead = t.mark(*m) + "  "
 			}
 		}
-		t.row(lead, cells, widths, nil)
+		t.row(lead, cells, widths, right, nil)
 	}
 }
 
@@ -135,7 +135,8 @@ func (t *text) cells(s *finding.Section) (rows [][]string, marked bool) {
 	return rows, marked
 }
 
-// columnWidths gives each column its widest cell, capped so that one long value does not push the rest away.
+// columnWidths gives each column its widest cell, capped so that one long value does not push the rest away. The last
+// column gets what is left: nothing is set aside for it.
 func columnWidths(rows [][]string, total int) []int {
 	var w []int
 	for _, r := range rows {
@@ -151,15 +152,49 @@ func columnWidths(rows [][]string, total int) []int {
 	return w
 }
 
-func (t *text) row(lead string, cells []string, widths []int, paint func(string) string) {
+// numericColumns tells the columns but the last that hold numbers and nothing else; heads is how many rows are heads.
+func numericColumns(rows [][]string, heads int) []bool {
+	var is []bool
+	var seen []bool
+	for n, r := range rows {
+		for i, c := range r {
+			if i == len(is) {
+				is, seen = append(is, true), append(seen, false)
+			}
+			if c = strings.TrimSpace(c); n < heads || c == "" {
+				continue
+			}
+			seen[i] = true
+			is[i] = is[i] && i < len(r)-1 && number(c)
+		}
+	}
+	for i := range is {
+		is[i] = is[i] && seen[i]
+	}
+	return is
+}
+
+// number tells "47,518", "13.3 %", "-" and "1.4".
+func number(s string) bool {
+	s = strings.TrimSuffix(strings.TrimSuffix(s, "%"), " ")
+	return s != "" && strings.Count(s, ".") < 2 && (s == "-" || strings.Trim(s, "0123456789.,\u202f\u00a0") == "")
+}
+
+func (t *text) row(lead string, cells []string, widths []int, right []bool, paint func(string) string) {
 	var b strings.Builder
-	used := 7
+	used := columns(lead)
+	if strings.Contains(lead, "\x1b") { // a painted mark
+		used = 6
+	}
 	for i, c := range cells {
 		if paint != nil && i == len(cells)-1 {
 			c = paint(c)
 		}
 		if i < len(cells)-1 {
 			p := pad(c, widths[i])
+			if right[i] {
+				p = strings.Repeat(" ", max(0, widths[i]-columns(c))) + c
+			}
 			used += columns(p) + 2
 			if paint != nil {
 				p = paint(p)
@@ -170,6 +205,15 @@ func (t *text) row(lead string, cells []string, widths []int, paint func(string)
 		lines := []string{c}
 		if room := t.Width - used; room >= 20 && paint == nil {
 			lines = wrap(c, room)
+		}
+		if paint == nil && len(cells) > 2 && (len(lines) > 2 || t.Width-used < 20) { // too narrow beside: the last cell stands below
+			lines = append([]string{""}, wrap(c, max(20, t.Width-8))...)
+			used = 8
+		}
+		if lines[0] == "" && len(lines) > 1 {
+			lead, lines = strings.TrimRight(lead+b.String(), " "), lines[1:]
+			b.Reset()
+			b.WriteString("\n" + strings.Repeat(" ", used))
 		}
 		b.WriteString(lines[0])
 		for _, more := range lines[1:] {

@@ -77,7 +77,7 @@ func (f *Found) RawLines(ctx context.Context) iter.Seq2[string, []byte] {
 		for _, t := range all {
 			line := c.line(t.src, t.off)
 			if f.Redact != nil {
-				line = f.Redact.Line(line)
+				line = c.redacted(t.src, t.off, line)
 			}
 			if ctx.Err() != nil || !yield(f.sources[t.src].in.Name, line) {
 				return
@@ -132,6 +132,17 @@ func (c *cutter) reader(src int32) *logs.Reader {
 	return c.readers[src]
 }
 
+// redacted puts pseudonyms into a line; its parser tells the subject.
+func (c *cutter) redacted(src int32, off int64, line []byte) []byte {
+	var subject []byte
+	c.reader(src).Line(line, src, off, event.SinkFunc(func(e *event.Event) {
+		if s := subjectOf(e); len(s) > 0 {
+			subject = bytes.Clone(s)
+		}
+	}))
+	return c.f.Redact.Line(line, subject)
+}
+
 func (c *cutter) when(src int32, line []byte) (at int64) {
 	c.reader(src).Line(line, src, 0, event.SinkFunc(func(e *event.Event) {
 		if e.TimeSet && at == 0 {
@@ -150,7 +161,7 @@ func (c *cutter) steps(refs []lineRef) []Step {
 		asked := false
 		if c.f.Redact != nil {
 			c.reader(r.src).Line(line, r.src, r.off, event.SinkFunc(func(e *event.Event) { asked = asked || c.f.asked(e) }))
-			line = c.f.Redact.Line(line)
+			line = c.redacted(r.src, r.off, line)
 		}
 		c.reader(r.src).Line(line, r.src, r.off, event.SinkFunc(func(e *event.Event) {
 			out = append(out, newStep(e, name, asked || c.f.asked(e)))

@@ -115,7 +115,7 @@ func lineAround(b []byte, i int) (line []byte, off int) {
 // one parses a line of the same host.
 func (c *cutter) one(like *Step, line []byte, off int64) (st Step, ok bool) {
 	if c.f.Redact != nil {
-		line = c.f.Redact.Line(line)
+		line = c.redacted(like.src, off, line)
 	}
 	c.reader(like.src).Line(line, like.src, off, event.SinkFunc(func(e *event.Event) {
 		if e.PID == like.PID && string(e.Host) == like.Host && (e.ClientIP == nil || string(e.ClientIP) == like.ClientIP) {

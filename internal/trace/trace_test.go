@@ -222,12 +222,33 @@ func TestQueueIDReuse(t *testing.T) {
 
 func TestRedaction(t *testing.T) {
 	r := &Redactor{Key: []byte("k")}
-	a := string(r.Line([]byte("x: to=<li@mine.example>, sasl_username=li@mine.example, message-id=<z@mine.example>")))
+	a := string(r.Line([]byte("x: to=<li@mine.example>, sasl_username=li@mine.example, message-id=<z@mine.example>"), nil))
 	if strings.Contains(a, "mine.example") || strings.Contains(a, "<li@") || !strings.Contains(a, "sasl_username=u") {
 		t.Error(a)
 	}
 	if i, j := strings.Index(a, "<u"), strings.Index(a, "=u"); a[i+1:i+15] != a[j+1:j+15] {
 		t.Errorf("one address, two pseudonyms: %s", a)
+	}
+	line := `Nov 22 01:45:23 mx.mine.example postfix/cleanup[7]: 4ABCDEF123: warning: header Subject: Offer 7 from h.b.example[192.0.2.7]:4711; from=<a@b.example> helo=<[IPv6:2001:db8:7::9]>`
+	a = string(r.Line([]byte(line), []byte("Offer 7")))
+	for _, secret := range []string{"mine.example", "b.example", "192.0.2", "db8:7", "Offer"} {
+		if strings.Contains(a, secret) {
+			t.Errorf("%s in %s", secret, a)
+		}
+	}
+	for _, kept := range []string{"Nov 22 01:45:23 h", " postfix/cleanup[7]: 4ABCDEF123: warning: header Subject: subject-", "]:4711; from=<u", "helo=<[IPv6:2001:db8:"} {
+		if !strings.Contains(a, kept) {
+			t.Errorf("no %s in %s", kept, a)
+		}
+	}
+	if x, y := r.Text("192.0.2.7"), r.Text("192.0.2.8"); x == y || x[:strings.LastIndex(x, ".")] != y[:strings.LastIndex(y, ".")] {
+		t.Errorf("neighbours became %s and %s", x, y)
+	}
+	if d := r.Text("li@mine.example"); !strings.HasSuffix(r.Text("mx.mine.example"), d[strings.Index(d, "@")+1:]) {
+		t.Error("a host lost its domain")
+	}
+	if same := "2026-11-22T01:45:23.000Z delay=0.31/0/0/5.3 dsn=5.1.1 127.0.0.1 ::1 status=sent (250 2.0.0 Ok)"; r.Text(same) != same {
+		t.Error(r.Text(same))
 	}
 }
 

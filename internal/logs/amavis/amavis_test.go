@@ -13,7 +13,7 @@ func TestLines(t *testing.T) {
 		{`Sep  7 15:15:50 h amavis[2706]: (02706-18) Blocked INFECTED (Eicar-Test-Signature) {DiscardedInbound,Quarantined}, [127.0.0.1] [2001:db8::1] <s@b.example> -> <li@mine.example>, quarantine: virus-XYZ, Message-ID: <148@b.example>, Hits: -, size: 1140, 590 ms`,
 			`filter mid=148@b.example from=s@b.example to=li@mine.example ip=2001:db8::1 verdict=INFECTED folder=virus-XYZ action=Blocked size=1140`},
 		{`Nov 22 01:45:23 mx1 amavis[12]: (12345-01) Passed CLEAN {RelayedInbound}, [192.0.2.1]:25 [192.0.2.9] <a@b.example> -> <li@mine.example>,<x@mine.example>, Queue-ID: 4ABCDEF123, Message-ID: <m@b.example>, mail_id: xyz, Hits: -1.2, size: 1234, queued_as: 5ABCDEF123, 321 ms`,
-			`filter id=4ABCDEF123 next=5ABCDEF123 mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 verdict=CLEAN action=Passed score=-1.2 size=1234`},
+			`filter id=4ABCDEF123 next=5ABCDEF123 mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 verdict=CLEAN action=Passed score=-1.2 size=1234 | related id=4ABCDEF123 mid=m@b.example from=a@b.example to=x@mine.example ip=192.0.2.1 verdict=CLEAN action=Passed score=-1.2 size=1234`},
 		{`Nov 22 01:45:23 mx1 amavis[12]: (12345-01) Blocked SPAM {DiscardedInbound,Quarantined}, [192.0.2.1] <"> -> <evil"@b.example> -> <li@mine.example>, quarantine: spam-x.gz, Message-ID: <m@b.example>, Hits: 12.5, size: 9, 3 ms`,
 			`filter mid=m@b.example from="> -> <evil"@b.example to=li@mine.example ip=192.0.2.1 verdict=SPAM folder=spam-x.gz action=Blocked score=12.5 size=9`},
 		{`Nov 22 01:45:23 mx1 amavis[12]: starting. /usr/sbin/amavisd-new`,

@@ -19,7 +19,7 @@ func TestLines(t *testing.T) {
 		{`2026-11-22T01:45:23.123Z [NOTICE] [3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1] [core] message mid=<m@b.example> size=1234 rcpts=1/0/0 delay=0.1 code=CONT msg=""`,
 			`received id=3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1 session=3A5F2B1C-1234-4F5A-9B8C-0123456789AB mid=m@b.example size=1234 delay=100ms`},
 		{`[NOTICE] [3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1.1] [outbound] delivered file=x domain=partner.example host=mx.partner.example ip=192.0.2.9 port=25 mode=SMTP tls=Y auth=N response="250 2.0.0 Ok: queued as 4ABCDEF123" delay=0.5 fails=0 rcpts=1/0/0`,
-			`delivery id=3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1.1 next=4ABCDEF123 session=3A5F2B1C-1234-4F5A-9B8C-0123456789AB to=partner.example status=sent code=250 dsn=2.0.0 relay=mx.partner.example delay=500ms`},
+			`delivery id=3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1 next=4ABCDEF123 session=3A5F2B1C-1234-4F5A-9B8C-0123456789AB to=partner.example status=sent code=250 dsn=2.0.0 relay=mx.partner.example delay=500ms`},
 	})
 }
 
