@@ -37,7 +37,7 @@ var parcels = []parcel{
 	{name: "dead", from: "li@a.flow.example", to: "wang@dead.flow.example", cause: "expired"},
 	{name: "no-domain", from: "li@a.flow.example", to: "wang@gone.flow.example", cause: "domain-unknown"},
 	{name: "null-mx", from: "li@a.flow.example", to: "wang@nomail.flow.example", cause: "null-mx"},
-	{name: "sieve-reject", from: "li@a.flow.example", to: "rej@b.flow.example", cause: "unknown"},
+	{name: "sieve-reject", from: "li@a.flow.example", to: "rej@b.flow.example", cause: "recipient-rejected"},
 	{name: "exim-unknown", via: "exim", from: "li@a.flow.example", to: "nobody@a.flow.example", cause: "user-unknown"},
 	{name: "exim-closed", via: "exim", from: "li@a.flow.example", to: "mustfail@b.flow.example", cause: "unknown"},
 	{name: "exim-no-domain", via: "exim", from: "li@a.flow.example", to: "wang@gone.flow.example", cause: "domain-unknown"},

@@ -180,3 +180,17 @@ func FuzzBounce(f *testing.F) {
 		}
 	})
 }
+
+// TestSieveReject reads what a recipient's Sieve script sends back: the reason is the recipient's own words, unless they
+// tell a cause.
+func TestSieveReject(t *testing.T) {
+	for words, want := range map[string]string{"No mail here, thank you.": "recipient-rejected", "Quota exceeded (mailbox for user is full)": "mailbox-full"} {
+		msg := "From: Postmaster <postmaster@partner.example>\nTo: a@mine.example\nSubject: Rejected: hi\nAuto-Submitted: auto-replied (rejected)\nMIME-Version: 1.0\n" +
+			"Content-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\nContent-Type: text/plain\n\nYour message to <li@partner.example> was automatically rejected:\n" + words +
+			"\n--b\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; li@partner.example\nDisposition: automatic-action/MDN-sent-automatically; deleted\n\n--b--\n"
+		f := reader(t).Read([]byte(msg))
+		if f.Kind != dsn.Bounce || len(f.Recipients) != 1 || f.Recipients[0].Cause != want {
+			t.Errorf("%s: %s %+v", words, f.Kind, f.Recipients)
+		}
+	}
+}

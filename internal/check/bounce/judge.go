@@ -210,6 +210,11 @@ func strong(r knowledge.Reading) bool {
 
 // lastResort reads the action and the subject of the report where no words tell.
 func (r *Reader) lastResort(read knowledge.Reading, rep *dsn.Report, rc *dsn.Recipient) knowledge.Reading {
+	if !strong(read) && strings.Contains(strings.ToLower(strings.Join(strings.Fields(rep.Text), " ")), "> was automatically rejected:") { // a recipient's Sieve script, RFC 5429 section 2.1
+		if c, err := r.know.Cause("recipient-rejected"); err == nil {
+			return r.know.ReadCause(c, read)
+		}
+	}
 	if !strong(read) && strings.Contains(strings.ToLower(strings.Join(strings.Fields(rc.Text), " ")), "been in the queue too long") {
 		if c, err := r.know.Cause("expired"); err == nil {
 			return r.know.ReadCause(c, read)
