@@ -15,6 +15,9 @@ func Fault(f *wire.Fault) finding.Sentence {
 	args := finding.Args{"After": rounded(f.After), "AtOnce": f.After < time.Millisecond, "Text": f.Text}
 	switch f.Kind {
 	case wire.Timeout:
+		if f.Op == "greeting" || f.Op == "ehlo" || f.Op == "helo" || f.Op == "mail" || f.Op == "rcpt" {
+			return finding.S("connected, but no answer within {{.After}}", args)
+		}
 		return finding.S("no answer within {{.After}}: packets are dropped silently, or the host is down", args)
 	case wire.Refused:
 		return finding.S("refused (TCP reset): nothing listens there, or a firewall rejects", args)

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -319,6 +320,7 @@ func (t *text) block(g []finding.Finding, all []finding.Finding, brief bool) {
 		says = Clean(finding.Sentence{Msg: f.Rule.Title, Args: f.Args}.In(t.Lang)) + t.colon() + says
 	}
 	t.hang(t.mark(v)+"  ", t.paint(bold, f.Rule.ID)+"  "+says)
+	brief = brief || len(f.Causes) > 0 && !t.Verbose && v != finding.VerdictUntested // folded under what explains it
 	brief = brief || v == finding.VerdictPass || v == finding.VerdictNotApplicable || v == finding.VerdictNote && !t.Verbose
 	if len(g) > 1 {
 		t.field(finding.M("subjects"), strings.Join(subjects(g), ", "))
@@ -386,7 +388,7 @@ func refs(rs []finding.Ref) string {
 func explains(f *finding.Finding, all []finding.Finding) (out []string) {
 	for i := range all {
 		for _, id := range all[i].Causes {
-			if id == f.Rule.ID && all[i].Subject == f.Subject && all[i].Verdict() != finding.VerdictUntested {
+			if id == f.Rule.ID && all[i].Subject == f.Subject && all[i].Verdict() != finding.VerdictUntested && !slices.Contains(out, all[i].Rule.ID) {
 				out = append(out, all[i].Rule.ID)
 			}
 		}

@@ -224,6 +224,7 @@ func (w *judgement) headline() finding.Headline {
 	if len(j.Recipients) > 0 {
 		last := lastSent(j)
 		args["To"], args["Where"], args["When"], args["Delay"], args["Folder"] = last.To, place(last), clock(last.At), last.At.Sub(j.Started), last.Folder
+		args["AtOnce"] = last.At.Sub(j.Started) < time.Millisecond // the log has whole seconds
 	}
 	if w.read != nil {
 		args["Cause"] = causeName(w.read)
@@ -289,11 +290,11 @@ func otherSide(o finding.Owner) finding.Owner {
 func delivered(j *trace.Journey, args finding.Args) finding.Sentence {
 	switch {
 	case len(j.Recipients) > 1:
-		return finding.S("Delivered to all {{.N}} recipients, the last at {{.When}}, {{.Delay}} after it came in.", args)
+		return finding.S("Delivered to all {{.N}} recipients, the last at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	case args["Folder"] != "":
-		return finding.S("Delivered to {{.To}}, folder {{.Folder}}, at {{.When}}, {{.Delay}} after it came in.", args)
+		return finding.S("Delivered to {{.To}}, folder {{.Folder}}, at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	}
-	return finding.S("Delivered to {{.To}} at {{.When}}: {{.Where}} accepted it, {{.Delay}} after it came in.", args)
+	return finding.S("Delivered to {{.To}} at {{.When}}: {{.Where}} accepted it, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 }
 
 func sentTo(j *trace.Journey) (n int) {

@@ -5,7 +5,7 @@ import "github.com/mailwhy/mailwhy/internal/finding"
 var (
 	ruleNoServer = &finding.Rule{
 		ID: "smtp.no-server-answers", Severity: finding.Error, Owner: finding.OwnerServer,
-		Title: "no mail server of the domain answers", Says: "none of {{.N}} {{plural .N \"address\" \"addresses\"}} takes a connection on port 25",
+		Title: "no mail server of the domain answers", Says: "{{if eq .N 1}}the only address takes no{{else}}none of {{.N}} addresses takes a{{end}} connection on port 25",
 		OK:     "mail servers answer on port 25",
 		Why:    "No mail reaches the domain; senders keep trying for days and then give up with a bounce.",
 		Repair: "Start the mail server, have it listen on the public addresses, and open port 25 in every firewall on the way.",
