@@ -34,6 +34,8 @@ type View struct {
 	Server string   `json:"server"`
 	MX     []string `json:"mx,omitempty"` // "10 mx.example", sorted
 	Fault  string   `json:"fault,omitempty"`
+
+	rtt time.Duration
 }
 
 // Bounds: what a mail server would not go beyond either.
@@ -150,6 +152,7 @@ func views(ctx context.Context, env *check.Env, domain string) []View {
 			case rep.Rcode != 0 && rep.Rcode != 3:
 				out[i].Fault = dns.RcodeName(rep.Rcode)
 			default:
+				out[i].rtt = rep.RTT
 				for _, x := range rep.Of(mail.TypeMX) {
 					out[i].MX = append(out[i].MX, strings.TrimSuffix(x.Text, "."))
 				}
@@ -178,6 +181,14 @@ func (r *Route) agree() (answered int, same bool) {
 		}
 	}
 	return answered, same
+}
+
+// slowest is how long the last resolver took for the MX records.
+func (r *Route) slowest() (d time.Duration) {
+	for i := range r.Views {
+		d = max(d, r.Views[i].rtt)
+	}
+	return d
 }
 
 // lookSTS fetches the MTA-STS policy, where there is one.

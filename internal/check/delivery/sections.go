@@ -121,10 +121,12 @@ func (t *table) dns() {
 		c = cell{finding.VerdictError, finding.S("no address to deliver to", nil)}
 	case !same:
 		c = cell{finding.VerdictWarning, finding.S("the resolvers disagree", nil)}
+	case answered > 0 && answered < len(r.Views):
+		c = cell{finding.VerdictPass, finding.S("ok, {{.N}} of {{.All}} resolvers answered", finding.Args{"N": answered, "All": len(r.Views)})}
 	case answered > 1:
 		c = cell{finding.VerdictPass, finding.S("ok, all {{.N}} resolvers agree", finding.Args{"N": answered})}
 	}
-	t.stage(finding.Raw("DNS"), where, 0, c)
+	t.stage(finding.Raw("DNS"), where, r.slowest(), c)
 }
 
 // attempt draws the stages of one server.
