@@ -22,6 +22,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/domain"
 	"github.com/mailwhy/mailwhy/internal/check/feedback"
 	"github.com/mailwhy/mailwhy/internal/check/fields"
+	findcheck "github.com/mailwhy/mailwhy/internal/check/find"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/journey"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
@@ -44,6 +45,7 @@ import (
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
 	queuecheck.Rules,
+	findcheck.Rules,
 	sieve.Rules,
 	logcheck.Rules,
 	blocklist.Rules,

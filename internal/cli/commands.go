@@ -31,4 +31,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).inboxCommand,
 	(*app).sieveCommand,
 	(*app).captureCommand,
+	(*app).findCommand,
 }
