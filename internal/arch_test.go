@@ -28,7 +28,7 @@ var rings = map[string]int{
 
 // The survey packs of check may import topic packs; topic packs never import each other.
 var surveys = map[string]bool{
-	"domain": true, "host": true, "delivery": true, "message": true, "path": true, "logs": true, "feedback": true,
+	"domain": true, "host": true, "server": true, "delivery": true, "message": true, "path": true, "logs": true, "feedback": true,
 	"capture": true, "receive": true, "find": true, "local": true, "score": true, "demo": true, "verify": true, "court": true, "journey": true,
 }
 

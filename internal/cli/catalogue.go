@@ -34,6 +34,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/score"
+	"github.com/mailwhy/mailwhy/internal/check/server"
 	"github.com/mailwhy/mailwhy/internal/check/sieve"
 	"github.com/mailwhy/mailwhy/internal/check/smtp"
 	"github.com/mailwhy/mailwhy/internal/check/spf"
@@ -72,6 +73,7 @@ var catalogue = [][]*finding.Rule{
 	dnssec.Rules,
 	ptr.Rules,
 	spf.Rules,
+	server.Rules,
 	message.Rules, hops.Rules, fields.Rules, lookalike.Rules, results.Rules, content.Rules, score.Rules,
 }
 

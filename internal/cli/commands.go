@@ -32,4 +32,6 @@ var commands = []func(*app) *cobra.Command{
 	(*app).sieveCommand,
 	(*app).captureCommand,
 	(*app).findCommand,
+	(*app).serverCommand,
+	(*app).loginCommand,
 }

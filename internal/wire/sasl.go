@@ -46,6 +46,9 @@ func Readable(mechanism string) bool {
 // Pick chooses the mechanism of a login among those offered, upper case. It is "" where none fits; own tells that the
 // protocol has a login command of its own as a last way.
 func (l *Login) Pick(offered []string, own bool) string {
+	if l.Mechanism == "PASSWORD" && !own {
+		return ""
+	}
 	if l.Mechanism != "" {
 		return l.Mechanism
 	}

@@ -162,6 +162,7 @@ type Talk struct {
 	bytes int
 	lines int
 	mask  func(string) string
+	slow  bool // a login is under way: servers answer late after wrong passwords, on purpose
 }
 
 // Pay runs a visit: connects, has walk speak the protocol, and hangs up. The error is only for a plan that would
@@ -256,6 +257,7 @@ func (t *Talk) Done(name, status, code, text string, err error) bool {
 		t.Note(Happened, f.Error())
 	}
 	t.V.Steps = append(t.V.Steps, s)
+	t.slow = t.slow && name != "login"
 	t.step = time.Now()
 	return s.Fault == nil
 }
@@ -272,7 +274,11 @@ func (t *Talk) Say(line, shown string) error {
 }
 
 func (t *Talk) before() time.Time {
-	at := time.Now().Add(t.door.Timeout)
+	span := t.door.Timeout
+	if t.slow {
+		span *= 3
+	}
+	at := time.Now().Add(span)
 	if at.After(t.end) {
 		return t.end
 	}
@@ -350,14 +356,12 @@ func (t *Talk) Begin(offered []string, own bool) *SASL {
 	l := t.V.Plan.Login
 	m := l.Pick(offered, own)
 	t.V.Mechanism = m
-	switch {
-	case m == "":
-		t.Done("login", "", "NO-METHOD", "no login method is offered that mailwhy speaks", &Fault{Kind: Protocol, Text: "no login method is offered"})
+	if why := t.withhold(m); why != "" {
+		t.Done("login", "", "", "", &Fault{Kind: Protocol, Text: why})
 		return nil
-	case Readable(m) && !t.Secure() && !l.InClear:
-		t.Done("login", "", "NOT-SENT", "the password was not sent: the connection is not encrypted", &Fault{Kind: Protocol, Text: "the password was not sent: the connection is not encrypted"})
-		return nil
-	case m == "PASSWORD":
+	}
+	t.slow = true
+	if m == "PASSWORD" {
 		return &SASL{Mechanism: m}
 	}
 	s, err := NewSASL(m, l)
@@ -366,6 +370,10 @@ func (t *Talk) Begin(offered []string, own bool) *SASL {
 		return nil
 	}
 	return s
+}
+
+func (t *Talk) withhold(mechanism string) string {
+	return t.V.Plan.Login.Withhold(mechanism, t.V.TLS)
 }
 
 // Answer turns a challenge into the line that answers it. A JSON challenge (XOAUTH2 tells its errors so) is noted.
@@ -411,4 +419,28 @@ func HeaderInto(b *Brief, text string) {
 			b.Date = value
 		}
 	}
+}
+
+// The reasons for which a login is not even tried.
+const (
+	WhyNoMethod     = "no login method is offered that mailwhy speaks"
+	WhyNotEncrypted = "the password was not sent: the connection is not encrypted"
+	WhyNotTrusted   = "the password was not sent: the certificate is not believed"
+)
+
+// Withhold tells why a login must not be tried, "" where it may: no method, a readable secret without TLS, or any secret
+// for a server whose certificate is not believed. h is nil without TLS.
+func (l *Login) Withhold(mechanism string, h *Handshake) string {
+	secure := h != nil && h.Fault == nil
+	switch {
+	case mechanism == "":
+		return WhyNoMethod
+	case l.InClear:
+		return ""
+	case !secure && Readable(mechanism):
+		return WhyNotEncrypted
+	case secure && !h.Trusted():
+		return WhyNotTrusted
+	}
+	return ""
 }

@@ -48,13 +48,13 @@ func address(ctx context.Context, env *check.Env, a check.ServerAddr, th *knowle
 		Subject: finding.Host(a.Host), Place: Place(a.Host, a.Addr, 25), Handshake: s.TLS,
 		Verify: finding.Cmd("tls", net.JoinHostPort(a.Host, "25")),
 	}
-	f.ask(ctx, Door(env), wiretls.Target{Host: a.Host, Addr: a.Addr, Port: 25, Start: "smtp"})
+	f.Ask(ctx, Door(env), wiretls.Target{Host: a.Host, Addr: a.Addr, Port: 25, Start: "smtp"})
 	return Judge(f, th)
 }
 
-// ask sends the hellos a check allows itself: old versions, SSL 3.0, broken suites. The error of a replay without them
+// Ask sends the hellos a check allows itself: old versions, SSL 3.0, broken suites. The error of a replay without them
 // leaves the facts unknown.
-func (f *Facts) ask(ctx context.Context, d wiretls.Door, t wiretls.Target) {
+func (f *Facts) Ask(ctx context.Context, d wiretls.Door, t wiretls.Target) {
 	one := func(v wiretls.Version, suites []wiretls.Suite) *wiretls.Answer {
 		a, err := wiretls.Ask(ctx, d, t, wiretls.Hello{Version: v, ServerName: t.Host, Suites: suites, Groups: wiretls.GroupsOf(v)})
 		if err != nil {

@@ -124,7 +124,7 @@ func TestNoPasswordInClear(t *testing.T) {
 		return tag + " OK"
 	}}
 	v := visit(t, l, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}}, 5*time.Second)
-	if s := v.Step("login"); s == nil || s.Code != "NOT-SENT" || !v.ClearLogin {
+	if s := v.Step("login"); s == nil || s.Fault == nil || s.Fault.Text != wire.WhyNotEncrypted || !v.ClearLogin {
 		t.Errorf("%+v", s)
 	}
 	for _, h := range l.Heard() {

@@ -18,11 +18,11 @@ func (t *talker) login() bool {
 		t.quit()
 		return false
 	}
-	switch {
-	case m == "" || m == "PASSWORD":
-		return stop("no login method is offered that mailwhy speaks")
-	case wire.Readable(m) && (t.s.TLS == nil || t.s.TLS.Fault != nil) && !l.InClear:
-		return stop("the password was not sent: the connection is not encrypted")
+	if m == "PASSWORD" {
+		m = ""
+	}
+	if why := l.Withhold(m, t.s.TLS); why != "" {
+		return stop(why)
 	}
 	s, err := wire.NewSASL(m, l)
 	if err != nil {

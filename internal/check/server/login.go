@@ -1,0 +1,237 @@
+package server
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/mail"
+	"github.com/mailwhy/mailwhy/internal/wire"
+	"github.com/mailwhy/mailwhy/internal/wire/smtp"
+)
+
+// LoginOptions say whom to log in, where and how.
+type LoginOptions struct {
+	Address   string   // the mail address
+	User      string   // the user name; empty means Address
+	Server    string   // host; empty: looked for under the address's domain
+	Port      uint16   // 0 means the standard ports
+	Protocols []string // of imap, pop3, smtp, managesieve, in the order in which they are tried; empty means all
+	Mechanism string   // empty: the best offered
+	Secret    string   // password or token
+	Insecure  bool     // send it even without TLS, or where the certificate is not believed
+	Newest    int      // how many messages to show
+}
+
+// LoginSurvey is what `mailwhy login` finds out; it is the report's Facts.
+type LoginSurvey struct {
+	Address string `json:"address"`
+	User    string `json:"user"`
+	Ports   []Port `json:"ports"`             // one per protocol that was tried, in order
+	Servers []Way  `json:"servers"`           // where each protocol was looked for
+	Stopped string `json:"stopped,omitempty"` // why protocols were left out: the rule that ended the tries
+}
+
+// Way is a server of one protocol and where its name comes from.
+type Way struct {
+	Protocol string `json:"protocol"`
+	Host     string `json:"host"`
+	Port     uint16 `json:"port,omitempty"`
+	Source   string `json:"source"` // given, srv, guess
+}
+
+// Login tries to log in by each protocol in turn and says what came of it. After a refusal that further tries would make
+// worse (wrong password, lock, block) the other protocols are left alone.
+func Login(ctx context.Context, env *check.Env, o LoginOptions) (*finding.Report, error) {
+	began, subject := env.Now(), finding.Subject{Kind: finding.KindAddress, Name: o.Address}
+	if o.User == "" {
+		o.User = o.Address
+	}
+	if len(o.Protocols) == 0 {
+		o.Protocols = []string{"imap", "pop3", "smtp", "managesieve"}
+	}
+	judge, err := newJudge(env, subject, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &LoginSurvey{Address: o.Address, User: o.User}
+	var fs []finding.Finding
+	for _, protocol := range o.Protocols {
+		w := findWay(ctx, env, &o, protocol)
+		s.Servers = append(s.Servers, w)
+		addrs, err := addresses(ctx, env, w.Host)
+		if len(addrs) == 0 {
+			fs = append(fs, judge.unreached(w, noAddress(w.Host, err), err != nil))
+			continue
+		}
+		p := reach(ctx, env, w, addrs[0], &o)
+		p.Software = read(judge.banners, p)
+		s.Ports = append(s.Ports, *p)
+		f := judge.port(w, p)
+		fs = append(fs, f...)
+		if id := stops(f); id != "" {
+			s.Stopped = id
+			break
+		}
+	}
+	fs = judge.whole(fs, s)
+	r := check.NewReport(env, "login", subject, began, fs, s.sections(), s)
+	if r.Headline.State == finding.StateOK {
+		r.Headline.Says = finding.S("{{.Address}} can log in: {{list .How}}.", finding.Args{"Address": o.Address, "How": s.ways()})
+	}
+	return r, nil
+}
+
+// stops gives the refusal after which no other protocol is tried, "" for none.
+func stops(fs []finding.Finding) string {
+	for i := range fs {
+		switch fs[i].Rule {
+		case ruleWrongPassword, ruleAppPassword, ruleLocked, rulePasswordExpired, ruleBlocked, ruleServerFault:
+			if fs[i].Outcome == finding.Fail {
+				return fs[i].Rule.ID
+			}
+		}
+	}
+	return ""
+}
+
+// ways names the protocols that let us in.
+func (s *LoginSurvey) ways() (out []string) {
+	for i := range s.Ports {
+		if p := &s.Ports[i]; p.loggedIn() {
+			out = append(out, p.label())
+		}
+	}
+	return out
+}
+
+func (p *Port) loggedIn() bool {
+	return p.Session != nil && p.Session.LoggedIn || p.Visit != nil && p.Visit.LoggedIn
+}
+
+// ports are the ports of a protocol for mail programs, TLS from the start first.
+func ports(protocol string, given uint16) []service {
+	var out []service
+	for _, s := range services() {
+		if s.protocol == protocol && (given == s.port || given == 0 && s.port != 25) {
+			out = append(out, s)
+		}
+	}
+	if out == nil && given != 0 {
+		out = []service{{protocol, given, false}}
+	}
+	slices.SortStableFunc(out, func(a, b service) int {
+		if a.implicit == b.implicit {
+			return 0
+		}
+		if a.implicit {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// reach logs in on the first port of the protocol that opens.
+func reach(ctx context.Context, env *check.Env, w Way, addr netip.Addr, o *LoginOptions) *Port {
+	var p *Port
+	for _, s := range ports(w.Protocol, w.Port) {
+		next := &Port{Protocol: s.protocol, Addr: addr, Port: s.port, Implicit: s.implicit}
+		login := &wire.Login{User: o.User, Mechanism: o.Mechanism, InClear: o.Insecure, Secret: o.Secret}
+		next.visit(ctx, env, w.Host, login, o.Newest)
+		if next.open() {
+			return next
+		}
+		if p == nil {
+			p = next
+		}
+	}
+	return p
+}
+
+// findWay names the server of a protocol: the one given, that of the SRV records of RFC 6186 and RFC 8314, or a guess
+// that has an address.
+func findWay(ctx context.Context, env *check.Env, o *LoginOptions, protocol string) Way {
+	if o.Server != "" {
+		return Way{Protocol: protocol, Host: o.Server, Port: o.Port, Source: "given"}
+	}
+	_, domain, _ := strings.Cut(o.Address, "@")
+	labels := map[string][]string{"imap": {"_imaps", "_imap"}, "pop3": {"_pop3s", "_pop3"}, "smtp": {"_submissions", "_submission"}, "managesieve": {"_sieve"}}
+	if env.DNS != nil {
+		for _, l := range labels[protocol] {
+			a, err := env.DNS.Resolve(ctx, l+"._tcp."+domain, mail.TypeSRV)
+			if err == nil && len(a.Records) > 0 && a.Records[0].Host != "" {
+				return Way{Protocol: protocol, Host: a.Records[0].Host, Port: a.Records[0].Port, Source: "srv"}
+			}
+		}
+	}
+	prefixes := map[string][]string{"imap": {"imap.", "mail.", ""}, "pop3": {"pop.", "pop3.", "mail.", ""}, "smtp": {"smtp.", "mail.", ""}, "managesieve": {"mail.", "imap.", ""}}[protocol]
+	for _, prefix := range prefixes {
+		if addrs, _ := addresses(ctx, env, prefix+domain); len(addrs) > 0 {
+			return Way{Protocol: protocol, Host: prefix + domain, Source: "guess"}
+		}
+	}
+	return Way{Protocol: protocol, Host: prefixes[0] + domain, Source: "guess"}
+}
+
+// step is the step or stage where the login was decided, in one form for all protocols.
+func (p *Port) decision() (reply, code string, fault *wire.Fault) {
+	if p.Session != nil {
+		for i := len(p.Session.Stages) - 1; i >= 0; i-- {
+			if st := &p.Session.Stages[i]; st.Name == smtp.Auth {
+				if st.Reply != nil {
+					reply = st.Reply.String()
+				}
+				return reply, notSent(st.Fault), st.Fault
+			}
+		}
+		return "", "", p.Session.Fault
+	}
+	for _, name := range []string{"login", "user"} {
+		if st := p.Visit.Step(name); st != nil {
+			if st.Status != "" {
+				reply = st.Status
+				if st.Code != "" {
+					reply += " [" + st.Code + "]"
+				}
+				reply += " " + st.Text
+			}
+			return reply, notSent(st.Fault), st.Fault
+		}
+	}
+	return "", "", p.Visit.Fault
+}
+
+// notSent tells why we ourselves did not go on, "" where we did.
+func notSent(f *wire.Fault) string {
+	switch {
+	case f == nil:
+		return ""
+	case f.Text == wire.WhyNotEncrypted:
+		return "not-encrypted"
+	case f.Text == wire.WhyNotTrusted:
+		return "not-trusted"
+	case f.Text == wire.WhyNoMethod:
+		return "no-method"
+	}
+	return ""
+}
+
+func (p *Port) mechanism() string {
+	if p.Session != nil {
+		return p.Session.Mechanism
+	}
+	return p.Visit.Mechanism
+}
+
+// service names a port with its server: "IMAP (imap.mine.example 993)".
+func (w Way) service(port uint16) string {
+	if port == 0 {
+		return title(w.Protocol) + " (" + w.Host + ")"
+	}
+	return title(w.Protocol) + " (" + w.Host + " " + strconv.Itoa(int(port)) + ")"
+}
