@@ -55,6 +55,8 @@ func TestLogins(t *testing.T) {
 		"421 4.7.0 Too many login failures, your IP 198.51.100.9 is blocked":                                                                                "ip-blocked",
 		"-ERR [LOGIN-DELAY] minimum time between mail checks violation":                                                                                     "too-many",
 		"NO [EXPIRED] Password expired":                                                                                                                     "password-expired",
+		"NO [CONTACTADMIN] Login disabled for this user":                                                                                                    "locked",
+		"-ERR [AUTH] Login disabled for this user":                                                                                                          "locked",
 		"550 User has no permission":                                                                                                                        "",
 	} {
 		got := ""
