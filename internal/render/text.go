@@ -207,7 +207,7 @@ func (t *text) row(lead string, cells []string, widths []int, right []bool, pain
 		if room := t.Width - used; room >= 20 && paint == nil {
 			lines = wrap(c, room)
 		}
-		if paint == nil && len(cells) > 2 && (len(lines) > 2 || t.Width-used < 20) { // too narrow beside: the last cell stands below
+		if paint == nil && len(cells) > 2 && columns(c) > t.Width-used && (len(lines) > 2 || t.Width-used < 20) { // too narrow beside: the last cell stands below
 			lines = append([]string{""}, wrap(c, max(20, t.Width-8))...)
 			used = 8
 		}
