@@ -242,6 +242,25 @@ func TestPrintedCommandsExist(t *testing.T) {
 	}
 }
 
+// TestCommandsInSentencesExist holds "mailwhy x" inside sentences, in both languages.
+func TestCommandsInSentencesExist(t *testing.T) {
+	have := commandNames()
+	named := regexp.MustCompile(`mailwhy ([a-z]+)\b`)
+	zh := finding.Chinese()
+	for m, at := range allSentences(t) {
+		for _, s := range []string{string(m), zh[m]} {
+			for _, c := range named.FindAllStringSubmatch(s, -1) {
+				if !have[c[1]] && !prose[c[1]] {
+					t.Errorf("%s: mailwhy %s: there is no such command: %q", at, c[1], s)
+				}
+			}
+		}
+	}
+}
+
+// prose are words that follow the program's name in sentences about it.
+var prose = map[string]bool{"has": true, "recognises": true, "is": true, "was": true, "does": true, "could": true, "can": true, "reads": true, "runs": true, "at": true, "itself": true, "knows": true, "of": true, "on": true, "means": true, "cannot": true}
+
 func commandNames() map[string]bool {
 	a := newApp(nil, nil, nil, func(string) (string, bool) { return "", false })
 	have := map[string]bool{}
