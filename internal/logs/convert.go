@@ -13,12 +13,11 @@ import (
 
 // exportReader turns journald's export format into RFC 3339 syslog lines, a record each, in UTC.
 type exportReader struct {
-	r    *bufio.Reader
-	buf  []byte
-	out  []byte
-	err  error
-	rec  map[string][]byte
-	some bool
+	r   *bufio.Reader
+	buf []byte
+	out []byte
+	err error
+	rec map[string][]byte
 }
 
 func newExport(r *bufio.Reader) io.Reader {

@@ -38,7 +38,6 @@ type Reader struct {
 	cache    [256]program
 	ev       event.Event
 	scratch  []byte
-	inner    []byte
 }
 
 // Layout is what the first lines of an input tell about all others.

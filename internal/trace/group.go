@@ -93,7 +93,6 @@ type cutter struct {
 	block   []byte
 	src     int32
 	base    int64
-	clock   logs.Clock
 }
 
 func (f *Found) cutter() *cutter {

@@ -340,7 +340,7 @@ func serverTalk(e *event.Event, b []byte) bool {
 			return true
 		}
 	}
-	if rest := client(e, event.TLS, b); rest != nil && len(rest) > 0 { // 2.x: "name[ip]: Trusted: subject_CN=…"
+	if rest := client(e, event.TLS, b); len(rest) > 0 { // 2.x: "name[ip]: Trusted: subject_CN=…"
 		e.Text = rest
 		return true
 	}

@@ -16,11 +16,10 @@ import (
 // film builds a classic capture of one SMTP stream.
 type film struct {
 	bytes.Buffer
-	at       time.Duration
-	seq      [2]uint32
-	port     uint16
-	ttl      byte
-	nextFlag byte
+	at   time.Duration
+	seq  [2]uint32
+	port uint16
+	ttl  byte
 }
 
 const (
