@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/origin"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/mail"
@@ -122,6 +123,7 @@ func (s *Sum) name(ctx context.Context, env *check.Env) {
 			if a, err := env.DNS.Resolve(ctx, spf.ReverseName(src.Net.Addr()), mail.TypePTR); err == nil && len(a.Records) > 0 {
 				src.PTR = a.Records[0].Host
 			}
+			src.Network = origin.Look(ctx, env, src.Net.Addr()).Holder()
 		})
 	}
 	wg.Wait()
@@ -250,8 +252,10 @@ func (src *Source) label() string {
 	if src.PTR != "" {
 		l += " (" + src.PTR + ")"
 	}
-	if src.Service != "" {
-		l += ", " + src.Service
+	for _, more := range []string{src.Service, src.Network} {
+		if more != "" {
+			l += ", " + more
+		}
 	}
 	return l
 }

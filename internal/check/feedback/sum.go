@@ -85,6 +85,7 @@ type Source struct {
 	Net          netip.Prefix `json:"-"`
 	Name         string       `json:"source"` // address or network
 	PTR          string       `json:"ptr,omitempty"`
+	Network      string       `json:"network,omitempty"` // who holds it: "AS64500 EXAMPLE"
 	Service      string       `json:"service,omitempty"`
 	Class        Class        `json:"class"`
 	Messages     uint64       `json:"messages"`

@@ -18,6 +18,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/fields"
 	"github.com/mailwhy/mailwhy/internal/check/hops"
 	"github.com/mailwhy/mailwhy/internal/check/lookalike"
+	"github.com/mailwhy/mailwhy/internal/check/origin"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/vendor"
@@ -43,12 +44,13 @@ type Facts struct {
 	TooBig  string             `json:"too_big,omitempty"`
 }
 
-// Origin is the address the message came in from, as far as it can be believed, and what the DNS says of it. PTR and
-// Lists are nil where the network was not asked.
+// Origin is the address the message came in from, as far as it can be believed, and what the DNS says of it. PTR,
+// Lists and Net are nil where the network was not asked.
 type Origin struct {
 	IP    netip.Addr       `json:"ip,omitzero"`
 	PTR   *ptr.Facts       `json:"ptr,omitempty"`
 	Lists *blocklist.Facts `json:"blocklists,omitempty"`
+	Net   *origin.Facts    `json:"network,omitempty"`
 }
 
 // Survey looks at a message and reports.
@@ -138,6 +140,7 @@ func lookOrigin(ctx context.Context, env *check.Env, ip netip.Addr) Origin {
 	defer cancel()
 	var wg sync.WaitGroup
 	wg.Go(func() { o.PTR = ptr.Look(ctx, env, ip, "") })
+	wg.Go(func() { o.Net = origin.Look(ctx, env, ip) })
 	wg.Go(func() { o.Lists, _ = blocklist.Look(ctx, env, []string{ip.String()}, blocklist.Options{}) })
 	wg.Wait()
 	return o

@@ -78,6 +78,9 @@ func who(f *Facts) finding.Section {
 			name = finding.S("{{.IP}} (no reverse name)", finding.Args{"IP": o.IP.String()})
 		}
 		s.Rows = append(s.Rows, finding.Cells(finding.S("Came in from", nil), name))
+		if o.Net != nil && o.Net.Holder() != "" {
+			s.Rows = append(s.Rows, finding.Cells(finding.S("The network", nil), finding.Raw(o.Net.Holder()+" "+o.Net.Prefix.String())))
+		}
 	}
 	return s
 }

@@ -264,6 +264,16 @@ func Judge(f *Facts) []finding.Finding {
 	return out
 }
 
+// Holder names who announces the address, in a few words: "AS64500 EXAMPLE"; "" where nobody is known.
+func (f *Facts) Holder() string {
+	if len(f.Networks) == 0 {
+		return ""
+	}
+	return f.Networks[0].holder()
+}
+
+func (n Network) holder() string { return strings.TrimSpace(fmt.Sprintf("AS%d %s", n.AS, n.Name)) }
+
 // Section shows the network; it is empty where none is known.
 func Section(f *Facts) []finding.Section {
 	if len(f.Networks) == 0 {
@@ -276,7 +286,7 @@ func Section(f *Facts) []finding.Section {
 		}
 	}
 	for _, n := range f.Networks {
-		add(finding.S("announced by", nil), finding.Raw(strings.TrimSpace(fmt.Sprintf("AS%d %s", n.AS, n.Name))))
+		add(finding.S("announced by", nil), finding.Raw(n.holder()))
 	}
 	add(finding.S("prefix", nil), finding.Raw(f.Prefix.String()))
 	add(finding.S("country of registration", nil), finding.Raw(f.Country))

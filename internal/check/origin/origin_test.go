@@ -92,3 +92,15 @@ func FuzzRow(f *testing.F) {
 		}
 	})
 }
+
+func TestHolder(t *testing.T) {
+	for want, f := range map[string]*Facts{
+		"":                {Unknown: true},
+		"AS64500":         {Networks: []Network{{AS: 64500}}},
+		"AS64500 EXAMPLE": {Networks: []Network{{AS: 64500, Name: "EXAMPLE"}, {AS: 64501}}},
+	} {
+		if got := f.Holder(); got != want {
+			t.Errorf("%+v: %q, want %q", f.Networks, got, want)
+		}
+	}
+}
