@@ -48,3 +48,18 @@ func HostIn(text string) string {
 func hostByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_'
 }
+
+// SaidIn takes the words of the server that refused out of a reason as logs and queues hold it: "host X[ip] said: 450 …
+// (in reply to RCPT TO command)", "host X[ip] refused to talk to me: 554 …", "Deferred: …". A reason of another form is
+// given back as it is.
+func SaidIn(reason string) string {
+	if i := strings.Index(reason, " said: "); i >= 0 && strings.HasPrefix(strings.TrimPrefix(reason, "delivery temporarily suspended: "), "host ") {
+		reason = reason[i+len(" said: "):]
+	} else if i := strings.Index(reason, " refused to talk to me: "); i >= 0 {
+		reason = reason[i+len(" refused to talk to me: "):]
+	}
+	if i := strings.LastIndex(reason, " (in reply to "); i > 0 {
+		reason = reason[:i]
+	}
+	return strings.TrimPrefix(reason, "Deferred: ")
+}

@@ -43,7 +43,7 @@ func causes(reasons []tally.Reason, know *knowledge.Base) ([]Cause, error) {
 		if r.Kind == "deferred" {
 			ctx.Code = "421" // not final, where the text has no code of its own
 		}
-		read := know.ReadReply(replyText(r.Example), ctx)
+		read := know.ReadReply(knowledge.SaidIn(r.Example), ctx)
 		key := r.Kind + " " + read.Cause
 		i, ok := at[key]
 		if !ok {
@@ -71,19 +71,6 @@ func refusedByUs(o finding.Owner) finding.Owner {
 		return finding.OwnerSelf
 	}
 	return o
-}
-
-// replyText takes the remote server's words out of a log's reason.
-func replyText(s string) string {
-	if i := strings.Index(s, " said: "); i >= 0 && strings.HasPrefix(strings.TrimPrefix(s, "delivery temporarily suspended: "), "host ") {
-		s = s[i+len(" said: "):]
-	} else if i := strings.Index(s, " refused to talk to me: "); i >= 0 {
-		s = s[i+len(" refused to talk to me: "):]
-	}
-	if i := strings.LastIndex(s, " (in reply to "); i > 0 {
-		s = s[:i]
-	}
-	return s
 }
 
 // said names the host that spoke in a log's reason, "" where none did.

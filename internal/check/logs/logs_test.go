@@ -151,7 +151,7 @@ func TestRepliesAreCutOutOfLogLines(t *testing.T) {
 		"connect to mx.a.example[192.0.2.1]:25: Connection refused":                     "connect to mx.a.example[192.0.2.1]:25: Connection refused",
 		"host mx.a.example[192.0.2.1] refused to talk to me: 554 go away":               "554 go away",
 	} {
-		if got := replyText(in); got != want {
+		if got := knowledge.SaidIn(in); got != want {
 			t.Errorf("%q: %q", in, got)
 		}
 	}

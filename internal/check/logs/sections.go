@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
 )
 
@@ -171,7 +172,7 @@ func causeSection(f *Facts, in *Input) finding.Section {
 		case c.Kind != "deferred":
 			v = finding.VerdictNote
 		}
-		sec.Rows = append(sec.Rows, finding.Marked(v, num(c.Count), kindWord(c.Kind), c.name.Say(), ownerWord(c.Owner), finding.Raw(shorten(replyText(c.Example), 76))))
+		sec.Rows = append(sec.Rows, finding.Marked(v, num(c.Count), kindWord(c.Kind), c.name.Say(), ownerWord(c.Owner), finding.Raw(shorten(knowledge.SaidIn(c.Example), 76))))
 	}
 	return sec
 }

@@ -244,7 +244,7 @@ func (g *Gatherer) causes(know *knowledge.Base) []Cause {
 		if text == "" {
 			continue
 		}
-		read := know.ReadReply(replyText(text), knowledge.ReplyContext{Code: notFinal})
+		read := know.ReadReply(knowledge.SaidIn(text), knowledge.ReplyContext{Code: notFinal})
 		c := at[read.Cause]
 		if c == nil {
 			c = &Cause{ID: read.Cause, Name: read.CauseName.EN, name: read.CauseName, Permanent: read.Permanent, Owner: read.Owner}
@@ -271,16 +271,3 @@ func (g *Gatherer) causes(know *knowledge.Base) []Cause {
 
 // notFinal tells the reply table that a reason without a code of its own is not final: the message still waits.
 const notFinal = "421"
-
-// replyText takes the remote server's words out of a queue's reason.
-func replyText(s string) string {
-	for _, w := range []string{" said: ", " refused to talk to me: "} {
-		if _, rest, ok := strings.Cut(s, w); ok {
-			s = rest
-		}
-	}
-	if i := strings.LastIndex(s, " (in reply to "); i > 0 {
-		s = s[:i]
-	}
-	return strings.TrimPrefix(s, "Deferred: ")
-}

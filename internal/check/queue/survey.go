@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/logs/queue"
 )
 
@@ -264,7 +265,7 @@ func causeSection(f *Facts, top int) finding.Section {
 		if c.Permanent {
 			v = finding.VerdictError
 		}
-		example := []rune(replyText(c.Example))
+		example := []rune(knowledge.SaidIn(c.Example))
 		sec.Rows = append(sec.Rows, finding.Marked(v, finding.Raw(strconv.FormatInt(c.Count, 10)), c.name.Say(), finding.Raw(strings.Join(c.Domains[:min(2, len(c.Domains))], " ")), finding.Raw(string(example[:min(len(example), 90)]))))
 	}
 	return sec
