@@ -162,6 +162,19 @@ func TestTextFirstLineIsTheAnswer(t *testing.T) {
 	}
 }
 
+// A label as wide as its column still stands apart from its value.
+func TestLabelStandsApart(t *testing.T) {
+	r := sample()
+	for i := range r.Findings {
+		if c := r.Findings[i].Cannot; c != nil {
+			c.Again = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+		}
+	}
+	if out := print(t, "text", Style{Lang: finding.EN}, r); !strings.Contains(out, "again after 2026-11-2") {
+		t.Errorf("no space behind the label:\n%s", out)
+	}
+}
+
 func TestWidths(t *testing.T) {
 	if got := columns("退信 ok"); got != 7 {
 		t.Errorf("columns: %d", got)

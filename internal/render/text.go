@@ -463,7 +463,11 @@ func (t *text) field(label finding.Msg, s string) {
 	if s == "" {
 		return
 	}
-	t.hang(strings.Repeat(" ", indent)+t.paint(dim, pad(t.say(label), labelWidth)), Clean(s))
+	word := pad(t.say(label), labelWidth)
+	if !strings.HasSuffix(word, " ") { // as wide as the column: "again after"
+		word += " "
+	}
+	t.hang(strings.Repeat(" ", indent)+t.paint(dim, word), Clean(s))
 }
 
 // hang writes text behind a lead, wrapped with a hanging indent as deep as fields are.
