@@ -71,7 +71,7 @@ func newStage(t *testing.T) *stage {
 	dir := t.TempDir()
 	s.opt = court.Options{Types: []mail.Type{mail.TypeA}, Hosts: filepath.Join(dir, "hosts"), NSSwitch: filepath.Join(dir, "nsswitch"),
 		System: []string{}, Public: []knowledge.PublicResolver{}, Pause: time.Millisecond}
-	c := dns.New(dns.Options{Servers: []string{"198.51.100.1"}, Roots: []string{"198.51.100.1"}, Dial: w, Timeout: 300 * time.Millisecond, NoIPv6: true})
+	c := dns.New(dns.Options{Servers: []string{"198.51.100.1"}, Roots: []string{"198.51.100.1"}, Dial: w, Timeout: 3 * time.Second, NoIPv6: true})
 	t.Cleanup(func() { c.Close() })
 	s.env = &check.Env{DNS: c, Now: time.Now, Know: knowledge.Embedded()}
 	return s

@@ -75,7 +75,7 @@ func (b *bed) env(t *testing.T, tp *tape.Tape) *check.Env {
 	clock := func() time.Time { return now }
 	do := dns.Options{Servers: []string{"192.0.2.53"}, Dial: b.w, Now: clock, Timeout: time.Second, NoIPv6: true}
 	e := &check.Env{
-		Dial: b.w, Now: clock, Probe: check.Probe{HELO: "mail.mine.test", Timeout: 300 * time.Millisecond, NoIPv6: true},
+		Dial: b.w, Now: clock, Probe: check.Probe{HELO: "mail.mine.test", Timeout: time.Second, NoIPv6: true},
 		Know: knowledge.Over(fstest.MapFS{
 			"blocklists.toml": {Data: []byte("checked = 2026-11-22\n")},
 			"outbound.toml":   {Data: []byte("checked = 2026-11-22\nhosts = [\"smart.mine.test\"]\n")},

@@ -82,7 +82,7 @@ func TestDNSSEC(t *testing.T) {
 			d.Add(top)
 			d.Add(z)
 			now := func() time.Time { return today }
-			c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Anchors: []string{anchor}, Now: now, Timeout: 200 * time.Millisecond})
+			c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Anchors: []string{anchor}, Now: now, Timeout: 3 * time.Second})
 			defer c.Close()
 			var ids []string
 			says := ""

@@ -33,7 +33,7 @@ func look(t *testing.T, lines string, second string, fault map[string]wiretest.F
 			d.Faults = fault
 		}
 	}
-	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 100 * time.Millisecond})
+	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 3 * time.Second})
 	defer c.Close()
 	f, err := mx.Look(context.Background(), &check.Env{DNS: c}, "a.test")
 	if err != nil {
@@ -120,7 +120,7 @@ func TestNXDomain(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Recursive = true
-	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 100 * time.Millisecond})
+	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 3 * time.Second})
 	defer c.Close()
 	f, _ := mx.Look(context.Background(), &check.Env{DNS: c}, "gone.test")
 	fs := mx.Judge(f)

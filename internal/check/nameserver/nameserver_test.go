@@ -121,7 +121,7 @@ func TestNameServers(t *testing.T) {
 			if tt.tune != nil {
 				tt.tune(n)
 			}
-			c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: n.w, Timeout: 150 * time.Millisecond})
+			c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: n.w, Timeout: 3 * time.Second})
 			defer c.Close()
 			var ids []string
 			for _, f := range nameserver.Judge(nameserver.Look(context.Background(), &check.Env{DNS: c}, "a.test")) {

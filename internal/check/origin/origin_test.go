@@ -37,7 +37,7 @@ func world(t *testing.T, zone string) *check.Env {
 	}
 	d.Recursive = true
 	d.Faults["29.0.0.11.origin.asn.cymru.com"] = wiretest.Fault{Rcode: 2}
-	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 200 * time.Millisecond})
+	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 3 * time.Second})
 	t.Cleanup(func() { c.Close() })
 	return &check.Env{DNS: c, Know: knowledge.Embedded(), Now: time.Now}
 }

@@ -43,7 +43,7 @@ func TestPTR(t *testing.T) {
 	}
 	d.Recursive = true
 	d.Faults["7.0.0.11.in-addr.arpa"] = wiretest.Fault{Rcode: 2}
-	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 100 * time.Millisecond})
+	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 3 * time.Second})
 	defer c.Close()
 	env := &check.Env{DNS: c, Know: knowledge.Embedded()}
 	for addr, want := range map[string]string{

@@ -43,7 +43,7 @@ func world(t *testing.T) (*wiretest.World, *check.Env) {
 	}
 	clock := func() time.Time { return now }
 	env := &check.Env{
-		Dial: w, Now: clock, Know: knowledge.Embedded(), Probe: check.Probe{HELO: "probe.test", Timeout: 300 * time.Millisecond},
+		Dial: w, Now: clock, Know: knowledge.Embedded(), Probe: check.Probe{HELO: "probe.test", Timeout: time.Second},
 		DNS: dns.New(dns.Options{Servers: []string{"192.0.2.53"}, Dial: w, Now: clock, Timeout: time.Second}),
 	}
 	t.Cleanup(func() { _ = env.DNS.Close() })

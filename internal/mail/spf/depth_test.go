@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mailwhy/mailwhy/internal/mail"
 )
@@ -54,7 +55,11 @@ func TestRoundTrips(t *testing.T) {
 		go func() { c.run(w); close(done) }()
 		for i, n := range c.rounds {
 			for range n {
-				<-w.come
+				select {
+				case <-w.come:
+				case <-time.After(time.Minute):
+					t.Fatalf("%s: fewer questions than %d in round %d", name, n, i+1)
+				}
 			}
 			w.mu.Lock()
 			if len(w.waiting) != n {

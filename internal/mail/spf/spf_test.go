@@ -170,7 +170,7 @@ func TestLookupsRunAtOnce(t *testing.T) {
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 		return z.Resolve(ctx, name, ty)
 	})
 	Expand(context.Background(), slow, "mine.example")

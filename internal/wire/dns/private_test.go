@@ -131,7 +131,7 @@ func TestTrustAD(t *testing.T) {
 		trust  bool
 		want   bool
 	}{{"127.0.0.1", true, true}, {"127.0.0.1", false, false}, {"192.0.2.1", true, false}} {
-		c := dns.New(dns.Options{Servers: []string{tt.server}, Dial: w, TrustAD: tt.trust, Timeout: 200 * time.Millisecond})
+		c := dns.New(dns.Options{Servers: []string{tt.server}, Dial: w, TrustAD: tt.trust, Timeout: 3 * time.Second})
 		a, err := c.Resolve(context.Background(), "a.example", mail.TypeMX)
 		if err != nil || a.Secure != tt.want || a.Secure && a.Validator != "resolver" {
 			t.Errorf("%+v: %+v, %v", tt, a, err)

@@ -82,7 +82,7 @@ func (tr tree) client(t *testing.T, rec *tape.Tape) *dns.Client {
 			return nil
 		}
 	}
-	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Anchors: []string{anchor}, Timeout: 300 * time.Millisecond,
+	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Anchors: []string{anchor}, Timeout: 3 * time.Second,
 		Now: func() time.Time { return today }})
 	if rec != nil {
 		c.Close()

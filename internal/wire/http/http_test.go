@@ -132,7 +132,7 @@ func TestSilentServerEndsInTime(t *testing.T) {
 			defer conn.Close()
 		}
 	}()
-	c := New(Options{Timeout: 100 * time.Millisecond})
+	c := New(Options{Timeout: 3 * time.Second})
 	r, err := c.Get(context.Background(), Request{URL: "https://" + l.Addr().String() + "/"})
 	if err != nil || r.Fault == nil || r.Fault.Kind != wire.Timeout || r.Fault.Op != "tls" {
 		t.Errorf("%+v %v", r, err)

@@ -18,7 +18,7 @@ func visit(t *testing.T, l *wiretest.Lines, login *wire.Login) *wire.Visit {
 	if err := w.Lines("198.51.100.7:110", l); err != nil {
 		t.Fatal(err)
 	}
-	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: 300 * time.Millisecond},
+	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: 3 * time.Second},
 		wire.VisitPlan{Addr: netip.MustParseAddr("198.51.100.7"), Port: 110, Login: login, Newest: 2})
 	if err != nil {
 		t.Fatal(err)
