@@ -205,7 +205,7 @@ func (f *Found) Journeys(ctx context.Context) iter.Seq[*Journey] {
 				if ctx.Err() != nil {
 					return
 				}
-				if jo := build(steps); f.query.keeps(jo) && !yield(jo) {
+				if jo := f.query.shown(build(steps)); jo != nil && !yield(jo) {
 					return
 				}
 			}

@@ -22,6 +22,17 @@ type Query struct {
 	Status       event.Status // keep journeys with a recipient of this fate; NoStatus keeps all
 	Rejected     bool         // keep journeys with a reject
 	Direction    string       // "in", "out", ""
+
+	Domains []string // people who ask are limited to journeys of these mail domains, see scoped; none: no limit
+	Newest  bool     // the latest journeys first (a store only)
+	Limit   int      // so many journeys at most; 0: all
+	After   Place    // only journeys behind this place in the order: the next page
+}
+
+// Place is where a page ended: the start and the id of its last journey.
+type Place struct {
+	Started time.Time
+	ID      string
 }
 
 // QueryKind is what the text of a query is.
@@ -39,6 +50,7 @@ const (
 	ByIP                       // address or network
 	ByHost                     // host name or mail domain
 	BySubject                  // part of a subject
+	ByFate                     // no text: every message whose fate is asked for by Status or Rejected
 )
 
 var kindPrefixes = []struct {
@@ -131,6 +143,8 @@ func (q *Query) needles() (texts []string, fold bool) {
 		return []string{longestLiteral(q.Text)}, true
 	case ByIP:
 		return ipNeedles(q.Prefix), true
+	case ByFate:
+		return []string{":"}, false
 	}
 	return []string{q.Text}, true
 }
@@ -197,8 +211,21 @@ func (q *Query) Match(e *event.Event) bool {
 		return q.host(e.ClientName) || q.host(e.Relay) || q.host(e.Helo) || q.host(e.Host) || q.domain(e.From) || q.domain(e.To) || q.domain(e.OrigTo) || q.domain(e.User)
 	case BySubject:
 		return len(e.Subject) >= len(q.Text) && indexFold(e.Subject, []byte(q.Text)) >= 0
+	case ByFate:
+		return q.fate(e)
 	}
 	return false
+}
+
+// fate tells whether the event is of the fate asked for; without one any delivery or refusal is.
+func (q *Query) fate(e *event.Event) bool {
+	switch {
+	case q.Rejected:
+		return e.Kind == event.Reject
+	case q.Status == event.NoStatus:
+		return e.Kind == event.Delivery || e.Kind == event.Reject
+	}
+	return e.Kind == event.Delivery && (e.Status == q.Status || q.Status == event.Sent && e.Status == event.Relayed)
 }
 
 func (q *Query) address(b []byte) bool {
