@@ -20,21 +20,28 @@ type Case struct {
 	Setup
 	Zones    map[string]string // "good.example", or "good.example@ns2" for what only that server says → zone text
 	Policies map[string]string // MTA-STS policy files by domain
+	Web      map[string]string // what HTTPS hosts serve: "autoconfig.x.example/mail/config-v1.1.xml" → text
+	Mail     map[string]string // mails in accounts at the start: "li@x.example/INBOX/1" → text
+	Sieve    map[string]string // the active script of an account: "li@x.example" → text
 	Files    map[string]string // other files, put in the folder the command runs in
 }
 
 // Setup is case.toml.
 type Setup struct {
-	Run    []Run             `toml:"run"`
-	Host   []Host            `toml:"host"`
-	Zone   []Zone            `toml:"zone"`
-	Policy map[string]Policy `toml:"policy"` // by domain; a policy file without an entry is served in order
+	Run     []Run             `toml:"run"`
+	Host    []Host            `toml:"host"`
+	Zone    []Zone            `toml:"zone"`
+	Account []Account         `toml:"account"`
+	Policy  map[string]Policy `toml:"policy"` // by domain; a policy file without an entry is served in order
+	WebHost map[string]Web    `toml:"web"`    // by host name; one with files in web/ and no entry serves them in order
 }
 
 // Run is one command and what must come out of it.
 type Run struct {
-	Command  []string `toml:"command"` // without the leading "mailwhy"
-	Client   string   `toml:"client"`  // the namespace it runs in: "" or one of Clients
+	Command  []string `toml:"command"`  // without the leading "mailwhy"
+	Client   string   `toml:"client"`   // the namespace it runs in: "" or one of Clients
+	Password *string  `toml:"password"` // what MAILWHY_PASSWORD holds; default: Password
+	Hold     []string `toml:"hold"`     // accounts that somebody else is logged in to by IMAP meanwhile, from the same address
 	Exit     int      `toml:"exit"`
 	State    string   `toml:"state"`    // of the headline
 	Owner    string   `toml:"owner"`    // of the headline
@@ -42,6 +49,8 @@ type Run struct {
 	Expect   []Expect `toml:"expect"`
 	Allow    []string `toml:"allow"`  // rules that may fail beside the expected ones
 	Output   []string `toml:"output"` // pieces of what is printed
+
+	turn int // its place among the runs of the case
 }
 
 // Expect is one finding that must be there. Empty fields match anything.
@@ -55,17 +64,35 @@ type Expect struct {
 // Host is a mail server, or an address without one.
 type Host struct {
 	Name     string   `toml:"name"`
-	Software string   `toml:"software"` // postfix, exim, opensmtpd, sink, script, "" for nothing that listens
+	Software string   `toml:"software"` // postfix, exim, opensmtpd, sink, script, dovecot, cyrus, gnutls, openssl, "" for nothing that listens
+	Submit   string   `toml:"submit"`   // dovecot, cyrus: postfix or exim takes mail beside it at ports 25, 465 and 587
+	SMTP     []string `toml:"smtp"`     // settings of that Postfix; {{addr}} is the host's address
 	V4       []string `toml:"v4"`       // "" in the list: one is given; none: one is given; ["none"]: no IPv4
 	V6       []string `toml:"v6"`       // the same; by default one is given
 	Slow     bool     `toml:"slow"`     // addresses behind the delay
 	Cert     string   `toml:"cert"`     // a pki.Kind; "none": no STARTTLS
 	PTR      *string  `toml:"ptr"`      // default: Name; "": none
 	Hidden   bool     `toml:"hidden"`   // no address records are published
-	Options  []string `toml:"options"`  // postfix: "name=value"; exim: a GnuTLS priority string; sink: arguments
+	Options  []string `toml:"options"`  // postfix: "name=value"; exim, gnutls: a GnuTLS priority string; sink, openssl: arguments; dovecot: lines of its configuration
 	Script   string   `toml:"script"`   // script: the name of one in scripts
 	Filter   string   `toml:"filter"`   // port 25: drop, prohibit, reset
 	Ports    []int    `toml:"ports"`    // default 25 and 587
+}
+
+// Account is a mailbox on a host that runs dovecot or cyrus. The domain of its address is delivered there.
+type Account struct {
+	User     string `toml:"user"` // the address
+	Host     string `toml:"host"`
+	Password string `toml:"password"` // default: Password
+	Quota    int    `toml:"quota"`    // bytes; 0: none
+	Extra    string `toml:"extra"`    // dovecot: extra fields of its password entry
+	Deny     bool   `toml:"deny"`     // dovecot: listed in a passdb with deny=yes; cyrus: locked by cyr_deny
+}
+
+// Web is how the files of an HTTPS host are served.
+type Web struct {
+	Cert     string `toml:"cert"`     // a pki.Kind
+	Redirect string `toml:"redirect"` // every request is sent there
 }
 
 // Zone holds what a zone's text cannot say.
@@ -108,7 +135,8 @@ func ReadCases(dir fs.FS) ([]*Case, error) {
 // ParseCase reads one case file strictly: an unknown key or folder is an error that names it.
 func ParseCase(name string, raw []byte) (*Case, error) {
 	a := txtar.Parse(raw)
-	c := &Case{Name: name, Title: strings.TrimSpace(string(a.Comment)), Zones: map[string]string{}, Policies: map[string]string{}, Files: map[string]string{}}
+	c := &Case{Name: name, Title: strings.TrimSpace(string(a.Comment)), Zones: map[string]string{}, Policies: map[string]string{}, Files: map[string]string{},
+		Web: map[string]string{}, Mail: map[string]string{}, Sieve: map[string]string{}}
 	if c.Title == "" {
 		return nil, fmt.Errorf("no title: the first lines say what is wrong in this world")
 	}
@@ -126,9 +154,18 @@ func ParseCase(name string, raw []byte) (*Case, error) {
 			c.Policies[file] = string(f.Data)
 		case folder == "file":
 			c.Files[file] = string(f.Data)
+		case folder == "web":
+			c.Web[file] = string(f.Data)
+		case folder == "mail":
+			c.Mail[file] = string(f.Data)
+		case folder == "sieve":
+			c.Sieve[file] = string(f.Data)
 		default:
-			return nil, fmt.Errorf("%s: a file of a case is case.toml or stands in zone/, policy/ or file/", f.Name)
+			return nil, fmt.Errorf("%s: a file of a case is case.toml or stands in zone/, policy/, web/, mail/, sieve/ or file/", f.Name)
 		}
+	}
+	for i := range c.Run {
+		c.Run[i].turn = i
 	}
 	for _, z := range c.Zone {
 		if _, ok := c.Zones[z.Name]; !ok {

@@ -214,6 +214,9 @@ func readHosts(cases []*Case) ([]*Host, error) {
 	}
 	seen := map[string]bool{}
 	for _, h := range all {
+		if h.Ports == nil && (h.Software == "gnutls" || h.Software == "openssl") {
+			h.Ports = []int{993}
+		}
 		if seen[h.Name] {
 			return nil, fmt.Errorf("host %s is there twice", h.Name)
 		}
@@ -240,11 +243,11 @@ func (w *World) certificatesAndZones() error {
 	}
 	pairs := map[string]*pki.Pair{}
 	for _, h := range w.Hosts {
-		if h.Cert == "none" || h.Software == "" || h.Software == "sink" || h.Software == "script" {
+		if h.Cert == "none" && h.Software != "dovecot" || h.Software == "" || h.Software == "sink" || h.Software == "script" {
 			continue
 		}
 		kind := pki.Kind(h.Cert)
-		if kind == "" {
+		if kind == "" || kind == "none" {
 			kind = pki.Good
 		}
 		if pairs[h.Name], err = ca.Issue(certs, kind, now, h.Name); err != nil {
@@ -252,6 +255,9 @@ func (w *World) certificatesAndZones() error {
 		}
 	}
 	w.fleet = &fleet{net: w.Servers, dir: w.Dir, cache: w.cache, hosts: w.Hosts, domains: mailDomains(w.Cases), pairs: pairs, roots: map[string]*root{}}
+	if w.fleet.accounts, err = readAccounts(w.Cases, w.Hosts); err != nil {
+		return err
+	}
 	if w.policies, err = startPolicies(w.Servers, certs, ca, w.Cases, now); err != nil {
 		return err
 	}
@@ -312,11 +318,15 @@ func (w *World) dns() error {
 
 // mail starts the mail servers at once.
 func (w *World) mail() error {
+	// Postfix asks Dovecot for its login methods when a client comes, and rests for a minute where nobody answers.
+	if err := w.fleet.startDovecot(); err != nil {
+		return err
+	}
 	errs := make(chan error, 3)
 	go func() { errs <- errors.Join(w.fleet.startPostfix(), w.fleet.startSinks()) }()
 	go func() { errs <- w.startScripts() }()
 	err := errors.Join(<-errs, <-errs)
-	return errors.Join(err, w.fleet.startExim(), w.fleet.startOpenSMTPD())
+	return errors.Join(err, w.fleet.startExim(), w.fleet.startOpenSMTPD(), w.fleet.startCyrus(), w.startTLSServers())
 }
 
 func (w *World) startScripts() error {

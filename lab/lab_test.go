@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,10 @@ func run(m *testing.M) int {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 			return 1
 		}
+		if cases, err = only(cases, os.Getenv("MAILWHY_LAB_ONLY")); err != nil {
+			fmt.Fprintln(os.Stderr, "lab: MAILWHY_LAB_ONLY:", err)
+			return 1
+		}
 		begin := time.Now()
 		if world, err = Start(ctx, cases); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
@@ -45,6 +50,20 @@ func run(m *testing.M) int {
 		}
 	}
 	return code
+}
+
+// only keeps the cases whose names match a glob pattern, for whoever writes one; no pattern keeps all.
+func only(cases []*Case, pattern string) (out []*Case, err error) {
+	for _, c := range cases {
+		ok, err := path.Match(pattern, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		if ok || pattern == "" {
+			out = append(out, c)
+		}
+	}
+	return out, nil
 }
 
 // lab gives the running world, or skips; where the lab is required it fails instead.

@@ -35,14 +35,15 @@ var refusals = map[string]string{
 const greylist = "127.0.0.1:10023"
 
 type fleet struct {
-	net     netns.Space
-	dir     string
-	cache   string
-	hosts   []*Host
-	domains []string
-	pairs   map[string]*pki.Pair
-	roots   map[string]*root
-	running []*Process
+	net      netns.Space
+	dir      string
+	cache    string
+	hosts    []*Host
+	domains  []string
+	accounts []*account
+	pairs    map[string]*pki.Pair
+	roots    map[string]*root
+	running  []*Process
 }
 
 // of lists the hosts that run a software.
@@ -109,7 +110,7 @@ func listens(hosts []*Host) []string {
 	var out []string
 	for _, h := range hosts {
 		for _, addr := range h.addresses() {
-			for _, port := range h.ports() {
+			for _, port := range h.smtpPorts() {
 				out = append(out, joinPort(addr, port))
 			}
 		}
@@ -119,7 +120,7 @@ func listens(hosts []*Host) []string {
 
 // startPostfix runs one Postfix with a listener per host, each with its own name, certificate and options.
 func (f *fleet) startPostfix() error {
-	hosts := f.of("postfix")
+	hosts := append(f.of("postfix"), f.submitBy("postfix")...)
 	if len(hosts) == 0 {
 		return nil
 	}
@@ -138,12 +139,18 @@ func (f *fleet) startPostfix() error {
 	for user := range refusals {
 		users = append(users, user)
 	}
+	users = append(users, f.localParts()...)
+	var routes strings.Builder
+	for domain, h := range f.delivered() {
+		fmt.Fprintf(&routes, "%s lmtp:inet:[%s]:24\n", domain, h.V4[0])
+	}
 	files := map[string]string{
 		"etc/postfix/main.cf":   postfixMain,
 		"etc/postfix/master.cf": postfixMaster(hosts),
 		"etc/postfix/domains":   strings.Join(append(append(names(hosts), "mx.lab.example"), f.domains...), " ok\n") + " ok\n",
 		"etc/postfix/users":     strings.Join(users, " ok\n") + " ok\n",
 		"etc/postfix/refuse":    access.String(),
+		"etc/postfix/transport": routes.String(),
 	}
 	for path, text := range files {
 		if err := r.write(path, text); err != nil {
@@ -166,6 +173,7 @@ local_recipient_maps = texthash:/etc/postfix/users
 alias_maps =
 local_transport = discard:
 default_transport = discard:
+transport_maps = texthash:/etc/postfix/transport
 relay_transport = discard:
 mynetworks = 127.0.0.0/8
 smtpd_banner = $myhostname ESMTP
@@ -187,8 +195,12 @@ func postfixMaster(hosts []*Host) string {
 	var b strings.Builder
 	for _, h := range hosts {
 		for _, addr := range h.addresses() {
-			for _, port := range h.ports() {
+			for _, port := range h.smtpPorts() {
 				fmt.Fprintf(&b, "%s inet n - n - - smtpd\n -o myhostname=%s\n", joinPort(addr, port), h.Name)
+				if h.Submit != "" {
+					b.WriteString(submission(h, port))
+					continue
+				}
 				if h.Cert == "none" {
 					b.WriteString(" -o smtpd_tls_security_level=none\n")
 				} else {
@@ -231,7 +243,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 // startExim runs one Exim for all its hosts; what differs is looked up by the address a client came to.
 func (f *fleet) startExim() error {
-	hosts := f.of("exim")
+	hosts := append(f.of("exim"), f.submitBy("exim")...)
 	if len(hosts) == 0 {
 		return nil
 	}
@@ -247,7 +259,7 @@ func (f *fleet) startExim() error {
 		for _, addr := range h.addresses() {
 			interfaces = append(interfaces, addr)
 			priority := "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"
-			if len(h.Options) > 0 {
+			if h.Software == "exim" && len(h.Options) > 0 {
 				priority = h.Options[0]
 			}
 			if err := errors.Join(r.write("certs/ip-"+addr+".name", h.Name), r.write("certs/ip-"+addr+".priority", priority)); err != nil {
@@ -261,15 +273,30 @@ func (f *fleet) startExim() error {
 	if err := r.write("etc/exim4/domains", strings.Join(f.domains, "\n")+"\n"); err != nil {
 		return err
 	}
-	if err := r.write("etc/exim4/users", strings.Join(recipients, "\n")+"\n"); err != nil {
-		return err
+	var routes, passwords strings.Builder
+	for domain, h := range f.delivered() {
+		fmt.Fprintf(&routes, "%s: %s\n", domain, h.V4[0])
+	}
+	for _, a := range f.accounts {
+		fmt.Fprintf(&passwords, "%s: %s\n", a.User, a.Password)
+	}
+	for path, text := range map[string]string{
+		"etc/exim4/users":     strings.Join(append(slices.Clone(recipients), f.localParts()...), "\n") + "\n",
+		"etc/exim4/routes":    routes.String(),
+		"etc/exim4/passwords": passwords.String(),
+	} {
+		if err := r.write(path, text); err != nil {
+			return err
+		}
 	}
 	return f.run(r, "exim", listens(hosts), "exim4", "-bdf", "-q1h", "-oP", "/run/exim4.pid")
 }
 
 func eximConfig(interfaces []string) string {
 	return `local_interfaces = <; ` + strings.Join(interfaces, " ; ") + `
-daemon_smtp_ports = 25 : 587
+daemon_smtp_ports = 25 : 465 : 587
+tls_on_connect_ports = 465
+auth_advertise_hosts = ${if def:tls_in_cipher{*}{}}
 primary_hostname = mx.lab.example
 smtp_active_hostname = ${readfile{/certs/ip-${received_ip_address}.name}{}}
 smtp_banner = ${smtp_active_hostname} ESMTP
@@ -291,12 +318,19 @@ smtp_accept_max = 1000
 smtp_accept_max_per_host = 1000
 begin acl
 rcpt:
+  accept authenticated = *
   deny message = relay not permitted
        !domains = +local_domains
   deny message = Unknown user
        !local_parts = lsearch;/etc/exim4/users
   accept
 begin routers
+mailboxes:
+  driver = manualroute
+  domains = lsearch;/etc/exim4/routes
+  route_data = ${lookup{$domain}lsearch{/etc/exim4/routes}}
+  self = send
+  transport = lmtp
 all:
   driver = accept
   transport = drop
@@ -305,6 +339,23 @@ drop:
   driver = appendfile
   file = /dev/null
   user = Debian-exim
+lmtp:
+  driver = smtp
+  protocol = lmtp
+  port = 24
+begin authenticators
+plain:
+  driver = plaintext
+  public_name = PLAIN
+  server_prompts = :
+  server_condition = ${if eq{$auth3}{${lookup{$auth2}lsearch{/etc/exim4/passwords}{$value}fail}}}
+  server_set_id = $auth2
+login:
+  driver = plaintext
+  public_name = LOGIN
+  server_prompts = Username:: : Password::
+  server_condition = ${if eq{$auth2}{${lookup{$auth1}lsearch{/etc/exim4/passwords}{$value}fail}}}
+  server_set_id = $auth1
 `
 }
 

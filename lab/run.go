@@ -74,9 +74,13 @@ func Rules(ctx context.Context, bin string) (map[string]bool, error) {
 	return known, nil
 }
 
-// Tool runs the tool in the namespace of a client, with the lab's resolver, trust anchor, tables and authorities. dir
-// is the working folder.
+// Tool runs the tool in the namespace of a client, with the lab's resolver, trust anchor, tables and authorities, and
+// the password of the lab's accounts. dir is the working folder.
 func (w *World) Tool(ctx context.Context, bin, client, dir string, args ...string) (*Outcome, error) {
+	return w.tool(ctx, bin, client, dir, Password, args...)
+}
+
+func (w *World) tool(ctx context.Context, bin, client, dir, password string, args ...string) (*Outcome, error) {
 	s, ok := w.clients[client]
 	if !ok {
 		return nil, fmt.Errorf("no client %q, only %q", client, Clients)
@@ -90,7 +94,7 @@ func (w *World) Tool(ctx context.Context, bin, client, dir string, args ...strin
 	}
 	cmd := s.Command(ctx, bin, args...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "SSL_CERT_FILE=" + w.CAFile, "SSL_CERT_DIR=" + dir}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "LANG=C.UTF-8", "SSL_CERT_FILE=" + w.CAFile, "SSL_CERT_DIR=" + dir, "MAILWHY_PASSWORD=" + password}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
@@ -121,12 +125,29 @@ func (w *World) RunCase(ctx context.Context, bin string, c *Case, r Run) (*Outco
 	if !slices.Contains(args, "--format") {
 		args = append(args, "--json")
 	}
+	password := Password
+	if r.Password != nil {
+		password = *r.Password
+	}
+	for _, user := range r.Hold {
+		stop, err := w.hold(ctx, c, r.Client, user)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+	}
 	out := os.Getenv("MAILWHY_LAB_OUT")
 	if out == "" {
-		return w.Tool(ctx, bin, r.Client, dir, args...)
+		return w.tool(ctx, bin, r.Client, dir, password, args...)
 	}
 	name := filepath.Join(out, c.Name+"-"+r.Command[0])
-	o, err := w.Tool(ctx, bin, r.Client, dir, append(args, "--record", name+".tape")...)
+	if r.turn > 0 {
+		name += fmt.Sprint("-", r.turn+1)
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
+	}
+	o, err := w.tool(ctx, bin, r.Client, dir, password, append(args, "--record", name+".tape")...)
 	if err != nil {
 		return nil, err
 	}

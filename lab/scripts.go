@@ -152,7 +152,15 @@ func (s *scripted) serve(l net.Listener, h *Host) error {
 	if !ok {
 		return fmt.Errorf("host %s: no script %q", h.Name, h.Script)
 	}
+	s.handle(l, func(c net.Conn) { f(c, h.Name) })
+	return nil
+}
+
+// handle gives every connection to f.
+func (s *scripted) handle(l net.Listener, f func(net.Conn)) {
+	s.mu.Lock()
 	s.lists = append(s.lists, l)
+	s.mu.Unlock()
 	s.wg.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -163,11 +171,10 @@ func (s *scripted) serve(l net.Listener, h *Host) error {
 			s.wg.Go(func() {
 				defer s.keep(c, false)
 				_ = c.SetDeadline(time.Now().Add(time.Minute))
-				f(c, h.Name)
+				f(c)
 			})
 		}
 	})
-	return nil
 }
 
 // keep remembers the open connections, so that stop can end them, and closes those that are done.

@@ -34,6 +34,7 @@ const (
 	WrongName  Kind = "wrong-name"  // for another host
 	ShortKey   Kind = "short-key"   // RSA with 1024 bits
 	NoChain    Kind = "no-chain"    // the intermediate is not sent
+	Disorder   Kind = "disorder"    // the root is sent before the intermediate
 	Stranger   Kind = "stranger"    // by an authority nobody trusts
 )
 
@@ -108,7 +109,7 @@ func (a *Authority) Issue(dir string, kind Kind, now time.Time, names ...string)
 	from, to, bits, by := now.AddDate(0, -1, 0), now.AddDate(0, 2, 0), 0, a.middle
 	subjects := names
 	switch kind {
-	case Good, NoChain:
+	case Good, NoChain, Disorder:
 	case Expired:
 		to = now.AddDate(0, 0, -10)
 	case Soon:
@@ -141,6 +142,9 @@ func (a *Authority) Issue(dir string, kind Kind, now time.Time, names ...string)
 	issuer := leaf.cert
 	if by != nil {
 		issuer = by.cert
+		if kind == Disorder {
+			chain = append(chain, certPEM(a.root.cert)...)
+		}
 		if by == a.middle && kind != NoChain {
 			chain = append(chain, certPEM(by.cert)...)
 		}

@@ -195,7 +195,7 @@ func (j *loginJudge) whole(fs []finding.Finding, s *LoginSurvey) []finding.Findi
 func (s *LoginSurvey) sections() []finding.Section {
 	table := finding.Section{
 		Title:   finding.S("logins", nil),
-		Columns: []finding.Sentence{finding.S("port", nil), finding.S("server", nil), finding.S("encryption", nil), finding.S("login method", nil), finding.S("result", nil), finding.S("took", nil)},
+		Columns: []finding.Sentence{finding.S("port", nil), finding.S("server", nil), finding.S("encryption", nil), finding.S("login method", nil), finding.S("took", nil), finding.S("result", nil)},
 	}
 	var more, spoken []finding.Section
 	for i := range s.Ports {
@@ -209,7 +209,7 @@ func (s *LoginSurvey) sections() []finding.Section {
 		case reply != "":
 			result = finding.Raw(reply)
 		}
-		table.Rows = append(table.Rows, finding.Marked(mark, finding.Raw(p.label()), finding.Raw(s.hostOf(p.Protocol)+" "+p.Software.Name()), p.encrypted(), finding.Raw(p.method()), result, brief(p.took())))
+		table.Rows = append(table.Rows, finding.Marked(mark, finding.Raw(p.label()), finding.Raw(s.hostOf(p.Protocol)), p.encrypted(), finding.Raw(p.method()), brief(p.took()), result))
 		more = append(more, p.inside()...)
 		if p.open() {
 			spoken = append(spoken, p.steps(), p.spoken())

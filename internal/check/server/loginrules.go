@@ -13,8 +13,8 @@ var (
 	ruleWrongPassword = &finding.Rule{
 		ID: "login.wrong-password", Severity: finding.Error, Owner: finding.OwnerRecipient,
 		Title: "wrong user name or password", Says: "{{.Service}} refuses the login: wrong user name or password",
-		Why:    "The server was reached, the method is right and the connection was good; what it does not accept is the name or the password. Servers do not tell which of the two.",
-		Repair: "Type the password again (caps lock, spaces, an old saved one), and try the whole address as well as the part before the @ as user name (--user). The server's log tells which of the two is wrong. Do not try often: many servers lock accounts or addresses out.",
+		Why:    "The server was reached, the method is right and the connection was good; what it does not accept is the name or the password. Servers do not tell which of the two, and many a server says the same of a locked account.",
+		Repair: "Type the password again (caps lock, spaces, an old saved one), and try the whole address as well as the part before the @ as user name (--user). The server's log tells which it is (Dovecot with auth_verbose = yes: unknown user, Password mismatch, deny passdb). Do not try often: many servers lock accounts or addresses out.",
 		Refs:   []finding.Ref{finding.RFC(5530, "3"), finding.RFC(4954, "6"), finding.RFC(3206, "5")},
 	}
 	ruleAppPassword = &finding.Rule{

@@ -53,10 +53,10 @@ func (p *Port) spoken() finding.Section {
 
 // brief is a span as it stands in a table: nothing for none.
 func brief(d time.Duration) finding.Sentence {
-	if d <= 0 {
+	if d = d.Round(time.Millisecond); d <= 0 {
 		return finding.Raw("")
 	}
-	return finding.S("{{.D}}", finding.Args{"D": d.Round(time.Millisecond)})
+	return finding.S("{{.D}}", finding.Args{"D": d})
 }
 
 func (p *Port) mark() finding.Verdict {
