@@ -140,6 +140,8 @@ func (f *fleet) startPostfix() error {
 		users = append(users, user)
 	}
 	users = append(users, f.localParts()...)
+	slices.Sort(users)
+	users = slices.Compact(users)
 	var routes strings.Builder
 	for domain, h := range f.delivered() {
 		fmt.Fprintf(&routes, "%s lmtp:inet:[%s]:24\n", domain, h.V4[0])

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mailwhy/mailwhy/lab/netns"
 )
 
 // Report is what the runner reads of the tool's JSON (docs/json.md).
@@ -98,7 +100,10 @@ func (w *World) tool(ctx context.Context, bin, client, dir, password string, arg
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	begin := time.Now()
-	err := cmd.Run()
+	if err := netns.Start(cmd); err != nil { // not cmd.Run: see there which thread may start it
+		return nil, err
+	}
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return nil, err
