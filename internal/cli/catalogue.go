@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"github.com/mailwhy/mailwhy/internal/change"
 	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	queuecheck "github.com/mailwhy/mailwhy/internal/check/queue"
 	"slices"
@@ -46,6 +47,7 @@ import (
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
 	queuecheck.Rules,
+	change.Rules,
 	findcheck.Rules,
 	sieve.Rules,
 	logcheck.Rules,

@@ -34,4 +34,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).findCommand,
 	(*app).serverCommand,
 	(*app).loginCommand,
+	(*app).blockCommand,
 }

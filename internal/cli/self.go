@@ -2,6 +2,7 @@ package cli
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -39,4 +40,18 @@ func ownName() string {
 		return "[127.0.0.1]"
 	}
 	return "[" + host + "]"
+}
+
+// interfaceAddrs are the addresses of this machine, each with its network.
+func interfaceAddrs() (out []netip.Prefix) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
