@@ -32,7 +32,7 @@ func (a *app) blockCommand() *cobra.Command {
 
 Nothing here touches a server or a firewall: export writes a file for them.`),
 	}
-	c.PersistentFlags().StringVar(&f.data, "data", "", a.say("directory of the store (default: /var/lib/mailwhy for root, else ~/.local/state/mailwhy)"))
+	c.PersistentFlags().StringVar(&f.data, "data", "", a.say("directory of the store (default: for root /var/lib/mailwhy; else ~/.local/state/mailwhy)"))
 	c.PersistentFlags().StringVar(&f.guard, "guard", "", a.say("TOML file of what is never blocked (default: guard.toml in the data directory)"))
 	c.PersistentFlags().StringVar(&f.by, "by", "", a.say("who does this (default: the login name)"))
 	c.AddCommand(a.blockPropose(&f), a.blockDecide(&f, true), a.blockDecide(&f, false), a.blockRemove(&f), a.blockList(&f), a.blockExpire(&f), a.blockExport(&f))
