@@ -31,6 +31,7 @@ type Input struct {
 	Layout  *Layout   // set by Sniff for tables
 
 	file   *os.File
+	packed *os.File // what stream unpacks, when it is a regular file
 	stream io.Reader
 	head   []byte
 	closer func()
@@ -76,7 +77,27 @@ func Open(name string) (*Input, error) {
 	if in.Format = magic(in.head); in.Format == "plain" {
 		return in, in.check()
 	}
+	in.packed = f
 	return in.decode(bufio.NewReaderSize(f, 1<<18))
+}
+
+// Twice tells whether Again can be used: there is a file to go back to, and unpacking it again does not take long.
+func (in *Input) Twice() bool {
+	return in.packed != nil && in.Format != "xz" && in.Format != "bzip2"
+}
+
+// Again gives the text of a stream from its start once more, as far as the file went at opening. It must be closed before
+// the input is.
+func (in *Input) Again() (io.ReadCloser, error) {
+	again := &Input{Name: in.Name, Size: in.Size, closer: func() {}}
+	again, err := again.decode(bufio.NewReaderSize(io.NewSectionReader(in.packed, 0, in.Size), 1<<18))
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{again.stream, again}, nil
 }
 
 // FromReader opens a stream; name is how it is called in reports ("standard input"), now its time.

@@ -27,8 +27,8 @@ func (f *Found) refs() []lineRef {
 	out := make([]lineRef, 0, f.Lines)
 	rank := map[int32]int32{}
 	for si, src := range f.sources {
-		for bi := range src.blocks {
-			for _, h := range src.blocks[bi].hits {
+		for _, b := range src.blocks {
+			for _, h := range b.hits {
 				r := int32(len(rank))
 				key := h.id
 				if key >= 0 {
@@ -41,7 +41,7 @@ func (f *Found) refs() []lineRef {
 				} else {
 					rank[key] = r
 				}
-				out = append(out, lineRef{r, int32(si), int64(bi)*logs.BlockSize + int64(h.off)})
+				out = append(out, lineRef{r, int32(si), b.start + int64(h.off)})
 			}
 		}
 	}

@@ -213,6 +213,13 @@ func (k *idBook) id(n int32) string {
 	return string(k.text[from:k.ends[n]])
 }
 
+// isDefined tells whether a line has the id in front.
+func (k *idBook) isDefined(n int32) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.defined[n]
+}
+
 // hashSet is a set of hashes for one worker.
 type hashSet struct {
 	slots []uint64

@@ -111,9 +111,18 @@ func indexFold(s, sub []byte) int {
 	return -1
 }
 
-// token tells whether b[i:j] stands alone: no letter or digit touches it.
+// token tells whether b[i:j] stands alone: no letter or digit touches it, but for those of an angle bracket that was
+// written as \u003c, as docker does in JSON.
 func token(b []byte, i, j int) bool {
-	return (i == 0 || !wordByte(b[i-1])) && (j >= len(b) || !wordByte(b[j]))
+	return (i == 0 || !wordByte(b[i-1]) || i >= 6 && b[i-6] == '\\' && b[i-5] == 'u') && (j >= len(b) || !wordByte(b[j]))
 }
 
-func wordByte(c byte) bool { return c-'0' < 10 || letter(c) }
+func wordByte(c byte) bool { return inRun[c] }
+
+// inRun tells letters and digits.
+var inRun = func() (t [256]bool) {
+	for c := range t {
+		t[c] = byte(c)-'0' < 10 || letter(byte(c))
+	}
+	return t
+}()

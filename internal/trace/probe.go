@@ -2,10 +2,26 @@ package trace
 
 import "bytes"
 
+// prober looks at the places of a line where ids stand: it asks a set for them, or notes them for later.
+type prober struct {
+	set  *hashSet
+	into *sketch // when set, ids are noted in it, and none is known
+}
+
+func (p prober) has(h uint64, as place) bool {
+	if p.into != nil {
+		p.into.add(h ^ uint64(as))
+		return false
+	}
+	return p.set.has(h)
+}
+
+func (s *hashSet) probe(line []byte) bool { return prober{set: s}.probe(line) }
+
 // probe tells without parsing whether a line can name an id of the set. It knows the places where Postfix and the
 // milters beside it write ids, and says yes to every line it does not know. It must never say no to a line of which a
 // dialect would give such an id; a test holds it against the parsers.
-func (s *hashSet) probe(line []byte) bool {
+func (s prober) probe(line []byte) bool {
 	if len(line) < 24 {
 		return true
 	}
@@ -20,19 +36,22 @@ func (s *hashSet) probe(line []byte) bool {
 	msg := line[i+2:]
 	n := bytes.IndexByte(msg[:min(24, len(msg))], ':')
 	if n >= 5 && n+2 < len(msg) && msg[n+1] == ' ' && msg[0] != 'w' && string(msg[:n]) != "NOQUEUE" {
-		return s.has(hash(msg[:n])) || s.probeRest(msg[n+2:], line[:i])
+		if s.into != nil {
+			s.into.front = true
+		}
+		return s.has(hash(msg[:n]), inFront) || s.probeRest(msg[n+2:], line[:i])
 	}
 	return !noID(msg)
 }
 
 // probeRest looks at what stands behind a queue id that is not in the set.
-func (s *hashSet) probeRest(b, front []byte) bool {
+func (s prober) probeRest(b, front []byte) bool {
 	switch b[0] {
 	case 'r':
 		return string(b) != "removed"
 	case 'm':
 		if mid, ok := bytes.CutPrefix(b, []byte("message-id=<")); ok && mid[len(mid)-1] == '>' {
-			return s.has(hash(mid[:len(mid)-1]))
+			return s.has(hash(mid[:len(mid)-1]), inFront)
 		}
 	case 'f':
 		return !bytes.HasSuffix(b, []byte(" (queue active)"))
@@ -46,14 +65,14 @@ func (s *hashSet) probeRest(b, front []byte) bool {
 		}
 	case 's', 'p':
 		if i := bytes.LastIndexByte(b, ' '); i > 14 && bytes.HasSuffix(b[:i], []byte(" notification:")) {
-			return s.has(hash(b[i+1:]))
+			return s.has(hash(b[i+1:]), named)
 		}
 	}
 	return !fromMilter(front)
 }
 
 // probeReply looks at the end of a delivery line, where the next server's id stands.
-func (s *hashSet) probeReply(b []byte) bool {
+func (s prober) probeReply(b []byte) bool {
 	n := len(b)
 	if b[n-1] != ')' {
 		return true
@@ -67,7 +86,7 @@ func (s *hashSet) probeReply(b []byte) bool {
 		i--
 	}
 	if i > 4 && string(b[i-4:i]) == " as " {
-		if s.has(hash(b[i:])) {
+		if s.has(hash(b[i:]), named) {
 			return true
 		}
 		return bytes.Count(b, []byte("queued as ")) != 1

@@ -7,44 +7,58 @@ import (
 	"sync"
 )
 
-// spill keeps the text of a stream for the passes after the first: in memory up to a bound, beyond it in a temporary
-// file that has no name any more and goes away with the process.
+// pageSize is the unit in which a spill takes room, in bytes.
+const pageSize = 4 << 10
+
+// spill keeps text of a stream at its offset, for later passes and for showing it: in memory up to a bound, beyond it
+// in a temporary file that has no name any more and goes away with the process. What was never written takes no room and
+// reads as zeros.
 type spill struct {
 	mu    sync.Mutex
 	dir   string
-	limit int
-	mem   []byte
+	limit int // bytes in memory
+	pages map[int64]*[pageSize]byte
+	size  int64 // end of what was written
 	file  *os.File
 	err   error
 }
 
-// write puts the block at its place. Blocks may come in any order once they are in the file; in memory they are laid
-// out by offset as well.
+// write puts text at its place. The first error stays and is given from then on.
 func (s *spill) write(b []byte, off int64) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
+	if s.size = max(s.size, off+int64(len(b))); s.err == nil && s.file == nil {
+		s.toMemory(b, off)
+		if len(s.pages)*pageSize > s.limit {
+			s.err = s.toFile()
+		}
+		defer s.mu.Unlock()
 		return s.err
 	}
-	if s.file == nil && off+int64(len(b)) <= int64(s.limit) {
-		if need := int(off) + len(b); need > len(s.mem) {
-			if need > cap(s.mem) {
-				grown := make([]byte, len(s.mem), min(max(need, 2*cap(s.mem)), s.limit))
-				copy(grown, s.mem)
-				s.mem = grown
-			}
-			s.mem = s.mem[:need]
-		}
-		copy(s.mem[off:], b)
-		return nil
-	}
-	if s.file == nil {
-		if s.err = s.toFile(); s.err != nil {
-			return s.err
+	f, err := s.file, s.err
+	s.mu.Unlock()
+	if err == nil {
+		if _, err = f.WriteAt(b, off); err != nil { // many at once: they write at different places
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.err = err
 		}
 	}
-	_, s.err = s.file.WriteAt(b, off)
-	return s.err
+	return err
+}
+
+func (s *spill) toMemory(b []byte, off int64) {
+	if s.pages == nil {
+		s.pages = map[int64]*[pageSize]byte{}
+	}
+	for len(b) > 0 {
+		p := s.pages[off/pageSize]
+		if p == nil {
+			p = new([pageSize]byte)
+			s.pages[off/pageSize] = p
+		}
+		n := copy(p[off%pageSize:], b)
+		b, off = b[n:], off+int64(n)
+	}
 }
 
 func (s *spill) toFile() error {
@@ -54,23 +68,39 @@ func (s *spill) toFile() error {
 	}
 	os.Remove(f.Name()) // some systems refuse while it is open; close tries again
 	s.file = f
-	if _, err := f.WriteAt(s.mem, 0); err != nil {
-		return err
+	for n, p := range s.pages {
+		if _, err := f.WriteAt(p[:min(pageSize, s.size-n*pageSize)], n*pageSize); err != nil {
+			return err
+		}
 	}
-	s.mem = nil
+	s.pages = nil
 	return nil
 }
 
 // ReadAt reads what was written.
-func (s *spill) ReadAt(p []byte, off int64) (int, error) {
-	if s.file != nil {
-		return s.file.ReadAt(p, off)
+func (s *spill) ReadAt(b []byte, off int64) (int, error) {
+	s.mu.Lock()
+	f, size := s.file, s.size
+	if f != nil {
+		s.mu.Unlock()
+		return f.ReadAt(b, off)
 	}
-	if off >= int64(len(s.mem)) {
+	defer s.mu.Unlock()
+	if off >= size {
 		return 0, io.EOF
 	}
-	n := copy(p, s.mem[off:])
-	if n < len(p) {
+	n := 0
+	for end := min(int64(len(b)), size-off); int64(n) < end; {
+		at := off + int64(n)
+		to := b[n:min(int64(n)+pageSize-at%pageSize, end)]
+		if p := s.pages[at/pageSize]; p != nil {
+			copy(to, p[at%pageSize:])
+		} else {
+			clear(to)
+		}
+		n += len(to)
+	}
+	if n < len(b) {
 		return n, io.EOF
 	}
 	return n, nil

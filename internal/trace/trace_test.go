@@ -265,6 +265,9 @@ func TestProbeAgreesWithParsers(t *testing.T) {
 				if !s.probe(line) {
 					t.Errorf("probe misses %s in %s", id, line)
 				}
+				if !printed(id, line) {
+					t.Errorf("the fingerprints miss %s in %s", id, line)
+				}
 			}
 		}))
 	}

@@ -1,0 +1,293 @@
+package trace
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+)
+
+// visitor is one worker: it owns its buffers, its parsers and its copy of the ids.
+type visitor struct {
+	s       *scan
+	set     hashSet
+	readers []*logs.Reader
+	buf     []byte
+	ids     lineIDs
+	idText  []byte
+	places  []int
+	sketch  *sketch
+	match   bool // the line parsed last has an event that matches the query
+}
+
+func newVisitor(s *scan) *visitor {
+	return &visitor{s: s, readers: make([]*logs.Reader, len(s.sources))}
+}
+
+func (v *visitor) reader(src int32) *logs.Reader {
+	if v.readers[src] == nil {
+		v.readers[src] = v.s.sources[src].in.Reader(v.s.opt.Local, v.s.opt.Dialects)
+	}
+	return v.readers[src]
+}
+
+func (v *visitor) do(t task) {
+	src := v.s.sources[t.src]
+	if t.block.stream {
+		v.piece(t, src)
+		return
+	}
+	b, base, err := logs.ReadBlock(src.text, src.size, int(t.block.start/logs.BlockSize), v.buf)
+	if err != nil {
+		v.s.fail(src, err)
+		return
+	}
+	if cap(b) > cap(v.buf) && cap(b) < 4*logs.BlockSize {
+		v.buf = b[:cap(b)]
+	}
+	v.visit(t.block, t.src, b, base)
+}
+
+// visit searches a block for the query, if that was not done, and for the ids that came up since the last visit.
+func (v *visitor) visit(st *blockState, src int32, b []byte, base int64) {
+	if !st.seeded {
+		v.seed(st, src, b, base)
+		if n := v.s.book.len(); n > most && len(st.hits) > 16 { // a wide query: its ids are all around
+			v.lines(st, src, b, base)
+			st.seen = n
+		}
+	}
+	if !v.s.seeding {
+		v.follow(st, src, b, base)
+	}
+	sortHits(st)
+}
+
+// seed searches a block for the query.
+func (v *visitor) seed(st *blockState, src int32, b []byte, base int64) {
+	st.seeded = true
+	for i := range v.s.seeds {
+		v.search(st, &v.s.seeds[i], src, b, base, true)
+	}
+	sortHits(st)
+}
+
+// follow searches a block for the ids that came up since it was last searched for any.
+func (v *visitor) follow(st *blockState, src int32, b []byte, base int64) {
+	for n := v.s.book.len(); st.seen < n; n = v.s.book.len() {
+		if n > most && n-st.seen > few {
+			v.lines(st, src, b, base)
+			st.seen = n
+			break // what came up on the way is for another pass
+		}
+		if n-st.seen > few {
+			var m *many
+			var short []string
+			m, short, n = v.s.manyOf(st.seen, n)
+			v.set.catchUp(v.s.book)
+			for _, text := range short {
+				v.searchID(st, text, src, b, base)
+			}
+			sortHits(st)
+			v.searchMany(st, m, src, b, base)
+		} else {
+			v.set.catchUp(v.s.book)
+			for i := st.seen; i < n; i++ {
+				if text := v.s.book.id(i); !v.s.sought(text) {
+					v.searchID(st, text, src, b, base)
+				}
+			}
+		}
+		st.seen = n
+	}
+	sortHits(st)
+}
+
+func sortHits(st *blockState) {
+	slices.SortFunc(st.hits, func(a, b hit) int { return int(a.off) - int(b.off) })
+	st.hits = slices.CompactFunc(st.hits, func(a, b hit) bool { return a.off == b.off })
+}
+
+// have tells whether the line at the offset was found already; hits are sorted up to n.
+func have(hits []hit, n int, off uint32) bool {
+	i := sort.Search(n, func(i int) bool { return hits[i].off >= off })
+	return i < n && hits[i].off == off
+}
+
+// search looks for one text.
+func (v *visitor) search(st *blockState, n *needle, src int32, b []byte, base int64, seed bool) {
+	sorted := len(st.hits)
+	for at := n.next(b, 0); at >= 0; {
+		start := bytes.LastIndexByte(b[:at], '\n') + 1
+		end := len(b)
+		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
+			end = at + i
+		}
+		if (seed || token(b, at, at+len(n.text))) && !have(st.hits, sorted, uint32(base+int64(start)-st.start)) {
+			v.take(st, src, b[start:end], base+int64(start), uint32(base+int64(start)-st.start), seed)
+			at = end
+		} else {
+			at += len(n.text)
+		}
+		if at >= len(b) {
+			break
+		}
+		at = n.next(b, at)
+	}
+}
+
+// manyOf gives a search for the ids from number from to one at or before n, which it tells. Blocks are at different
+// stages: a search made for another one that lacks only a few is as good.
+// The few shortest are left out and told, where they would slow down the search for the others.
+func (s *scan) manyOf(from, n int32) (m *many, short []string, to int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.multi != nil && s.multiFrom <= from && from < s.multiTo && n-s.multiTo <= few {
+		return s.multi, s.multiShort, s.multiTo
+	}
+	var texts [][]byte
+	for i := from; i < n; i++ {
+		if text := s.book.id(i); !s.sought(text) {
+			texts = append(texts, []byte(text))
+		}
+	}
+	slices.SortFunc(texts, func(a, b []byte) int { return len(a) - len(b) })
+	s.multiShort = nil
+	for len(s.multiShort) < few && len(texts) > 1 && len(texts[0]) < 9 {
+		s.multiShort, texts = append(s.multiShort, string(texts[0])), texts[1:]
+	}
+	s.multi, s.multiFrom, s.multiTo = newMany(texts), from, n
+	return s.multi, s.multiShort, n
+}
+
+func (v *visitor) searchID(st *blockState, text string, src int32, b []byte, base int64) {
+	id := newNeedle(text, false, v.s.freq)
+	v.search(st, &id, src, b, base, false)
+}
+
+// searchMany looks for several texts at once.
+func (v *visitor) searchMany(st *blockState, m *many, src int32, b []byte, base int64) {
+	sorted, end := len(st.hits), 0
+	v.places = m.all(b, v.places[:0])
+	for _, at := range v.places {
+		if at < end {
+			continue
+		}
+		start := bytes.LastIndexByte(b[:at], '\n') + 1
+		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
+			end = at + i
+		} else {
+			end = len(b)
+		}
+		if !have(st.hits, sorted, uint32(base+int64(start)-st.start)) {
+			v.take(st, src, b[start:end], base+int64(start), uint32(base+int64(start)-st.start), false)
+		}
+	}
+}
+
+// lines cuts every line and looks its ids up.
+func (v *visitor) lines(st *blockState, src int32, b []byte, base int64) {
+	v.set.catchUp(v.s.book)
+	next, sorted := 0, len(st.hits)
+	for off := 0; off < len(b); {
+		n := bytes.IndexByte(b[off:], '\n')
+		if n < 0 {
+			n = len(b) - off
+		}
+		line := b[off : off+n]
+		at := uint32(base + int64(off) - st.start)
+		for next < sorted && st.hits[next].off < at {
+			next++
+		}
+		if (next >= sorted || st.hits[next].off != at) && v.set.probe(line) {
+			v.take(st, src, line, base+int64(off), at, false)
+		}
+		off += n + 1
+	}
+}
+
+// take parses a line and keeps it if it matches the query (a seed) or names a known id.
+func (v *visitor) take(st *blockState, src int32, line []byte, offset int64, at uint32, seed bool) {
+	if len(line) > logs.MaxLine {
+		line = line[:logs.MaxLine]
+	}
+	v.ids = lineIDs{v.ids.strong[:0], v.ids.refs[:0], v.ids.sessions[:0]}
+	v.idText, v.match = v.idText[:0], false
+	v.reader(src).Line(line, src, offset, v)
+	if !(seed && v.match) {
+		known, ref := v.belongs()
+		if !known && ref != nil {
+			v.s.book.later(src, offset, ref, &v.ids)
+			if st.stream { // its text may be gone by the time it is known to belong
+				sp := v.s.sources[src].spill
+				sp.write(line, offset)
+				sp.write([]byte{'\n'}, offset+int64(len(line)))
+			}
+		}
+		if !known {
+			return
+		}
+	}
+	id := v.s.book.take(&v.ids)
+	for _, t := range v.ids.strong {
+		h := hash(t)
+		v.set.add(h)
+		v.set.add(h ^ asRef)
+	}
+	for _, t := range v.ids.refs {
+		v.set.add(hash(t))
+	}
+	st.hits = append(st.hits, hit{at, id})
+}
+
+// belongs tells whether the line parsed last has an id that is followed. ref is an id it names which is looked for but
+// was not yet seen in front of a line.
+func (v *visitor) belongs() (known bool, ref []byte) {
+	for _, t := range v.ids.strong {
+		if v.set.has(hash(t)) {
+			return true, nil
+		}
+	}
+	for _, t := range v.ids.refs {
+		h := hash(t)
+		if v.set.has(h ^ asRef) {
+			return true, nil
+		}
+		if v.set.has(h) {
+			ref = t
+		}
+	}
+	if len(v.ids.strong) == 0 {
+		for _, t := range v.ids.sessions {
+			if v.set.has(hash(t)) {
+				return true, nil
+			}
+		}
+	}
+	return false, ref
+}
+
+// Event collects the ids of the events of one line.
+func (v *visitor) Event(e *event.Event) {
+	q := &v.s.query
+	if !v.match && q.Match(e) && q.seedTime(e) {
+		v.match = true
+	}
+	v.ids.strong = v.id(v.ids.strong, e.QueueID)
+	if len(e.MessageID) > 4 {
+		v.ids.strong = v.id(v.ids.strong, e.MessageID)
+	}
+	v.ids.refs = v.id(v.ids.refs, e.Ref)
+	v.ids.sessions = v.id(v.ids.sessions, base(e.Session))
+}
+
+func (v *visitor) id(list [][]byte, b []byte) [][]byte {
+	if len(b) < 5 || len(b) > 998 {
+		return list
+	}
+	n := len(v.idText)
+	v.idText = append(v.idText, b...)
+	return append(list, v.idText[n:len(v.idText):len(v.idText)])
+}
