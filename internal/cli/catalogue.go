@@ -32,6 +32,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/nameserver"
 	"github.com/mailwhy/mailwhy/internal/check/origin"
+	"github.com/mailwhy/mailwhy/internal/check/path"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/score"
@@ -53,6 +54,7 @@ var catalogue = [][]*finding.Rule{
 	logcheck.Rules,
 	blocklist.Rules,
 	court.Rules,
+	path.Rules,
 	origin.Rules,
 	bimi.Rules,
 	caa.Rules,

@@ -17,6 +17,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).blocklistCommand,
 	(*app).ipCommand,
 	(*app).resolveCommand,
+	(*app).pathCommand,
 	(*app).reportsCommand,
 	(*app).tlsCommand,
 	(*app).deliverCommand,

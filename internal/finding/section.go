@@ -24,9 +24,11 @@ func Marked(v Verdict, cells ...Sentence) Row { return Row{Mark: &v, Cells: cell
 // Cells gives a row without a mark.
 func Cells(cells ...Sentence) Row { return Row{Cells: cells} }
 
-// Chart is a small picture: bars or lines over labels. All series have as many values as there are labels.
+// Chart is a small picture: bars or lines over labels. All series have as many values as there are labels. A "path" is
+// the way to a host: a label is a hop; the series are its time (-1: no answer), its loss in percent, and 1 where what is
+// being followed comes so far, else 0.
 type Chart struct {
-	Kind   string // "bars", "stacked", "lines"
+	Kind   string // "bars", "stacked", "lines", "path"
 	Labels []string
 	Series []Series
 	Unit   Sentence

@@ -24,6 +24,9 @@ func (st Style) SVG(c *finding.Chart) template.HTML {
 	if len(c.Labels) == 0 || len(c.Series) == 0 {
 		return ""
 	}
+	if c.Kind == "path" {
+		return st.svgWay(c)
+	}
 	top := chartTop(c)
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" xmlns="http://www.w3.org/2000/svg" font-size="11" fill="currentColor">`, plotW, plotH+plotBottom+18)

@@ -44,6 +44,8 @@ const (
 	OffTape     FaultKind = "off-tape"    // a replay was asked for something that was never recorded
 	Offline     FaultKind = "offline"     // the network is not to be asked
 	OtherFault  FaultKind = "other"
+
+	NotPermitted FaultKind = "not-permitted" // the system does not let this user do it, or this kind of system cannot
 )
 
 // Fault is an error as data.
