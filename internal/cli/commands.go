@@ -36,4 +36,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).serverCommand,
 	(*app).loginCommand,
 	(*app).blockCommand,
+	(*app).serveCommand,
 }

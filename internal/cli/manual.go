@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/render"
+	"github.com/mailwhy/mailwhy/internal/web"
 )
 
 func (a *app) manCommand() *cobra.Command {
@@ -46,7 +48,7 @@ func (a *app) docsCommand() *cobra.Command {
 					return err
 				}
 			}
-			return nil
+			return writeOpenAPI(filepath.Join(args[0], "openapi.json"))
 		},
 	}
 }
@@ -81,4 +83,22 @@ func rulesOf(topic string) (out []*finding.Rule) {
 		}
 	}
 	return out
+}
+
+// writeOpenAPI writes the document of the whole API, whatever a server's configuration leaves out.
+func writeOpenAPI(name string) error {
+	w, err := web.New(wholeAPI())
+	if err != nil {
+		return err
+	}
+	raw, err := json.MarshalIndent(w.OpenAPI(), "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(raw, '\n'), 0o644)
+}
+
+// wholeAPI are options with every part there is, none of them at work: good for the document alone.
+func wholeAPI() web.Options {
+	return web.Options{Version: "1", Rules: Rules()}
 }

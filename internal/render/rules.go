@@ -9,24 +9,29 @@ import (
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
-type jsonRule struct {
+// RuleView is a rule in one language, as JSON has it. Particulars stand in angle brackets.
+type RuleView struct {
 	ID       string           `json:"id"`
 	Topic    string           `json:"topic"`
 	Severity finding.Severity `json:"severity"`
 	Owner    finding.Owner    `json:"owner"`
 	Title    string           `json:"title"`
+	Says     string           `json:"says"`
 	Why      string           `json:"why"`
 	Repair   string           `json:"repair"`
 	Refs     []finding.Ref    `json:"refs"`
 	After    []string         `json:"after,omitempty"`
 }
 
-func ruleJSON(st Style, r *finding.Rule) jsonRule {
+// ViewRule says a rule in a language.
+func ViewRule(l finding.Lang, r *finding.Rule) RuleView { return ruleJSON(Style{Lang: l}, r) }
+
+func ruleJSON(st Style, r *finding.Rule) RuleView {
 	refs := r.Refs
 	if refs == nil {
 		refs = []finding.Ref{}
 	}
-	return jsonRule{r.ID, r.Topic(), r.Severity, r.Owner, st.title(r), st.prose(r.Why), st.prose(r.Repair), refs, r.After}
+	return RuleView{r.ID, r.Topic(), r.Severity, r.Owner, st.title(r), st.prose(r.Says), st.prose(r.Why), st.prose(r.Repair), refs, r.After}
 }
 
 // prose shows a template with its particulars as words in angle brackets.
@@ -70,7 +75,7 @@ func placeholder(action string) string {
 func Rules(w io.Writer, format string, l finding.Lang, rules []*finding.Rule) error {
 	st := Style{Lang: l}
 	if format == "json" {
-		out := make([]jsonRule, len(rules))
+		out := make([]RuleView, len(rules))
 		for i, r := range rules {
 			out[i] = ruleJSON(st, r)
 		}

@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
+)
+
+// Config is the file of `mailwhy serve --config`. Each room's part is a struct of that room; a key that nobody knows is
+// an error with its line.
+type Config struct {
+	Serve ServeConfig `toml:"serve"`
+}
+
+// ServeConfig is [serve].
+type ServeConfig struct {
+	Listen    string   `toml:"listen"`          // [ADDRESS]:PORT; "" means 127.0.0.1:8025
+	BasePath  string   `toml:"base_path"`       // "/mail" where a proxy serves the page below a path
+	PublicURL string   `toml:"public_url"`      // as users type it
+	TLSCert   string   `toml:"tls_cert"`        // PEM files; "" means plain HTTP
+	TLSKey    string   `toml:"tls_key"`         //
+	Proxies   []string `toml:"trusted_proxies"` // addresses or networks whose X-Forwarded-* are believed
+	Data      string   `toml:"data"`            // folder of everything that is remembered
+	LogFormat string   `toml:"log_format"`      // "text" or "json"
+	LogLevel  string   `toml:"log_level"`       // "debug", "info", "warn" or "error"
+
+	Resolvers      []string `toml:"resolvers"`             // as --resolver
+	Knowledge      string   `toml:"knowledge"`             // as --knowledge
+	Timeout        duration `toml:"timeout"`               // as --timeout
+	AllowPrivate   bool     `toml:"allow_private_targets"` // probes from the page may go to private and loopback addresses
+	AllowTargets   []string `toml:"allow_targets"`         // networks that may be probed although they are not public
+	AllowPorts     []uint16 `toml:"allow_ports"`           // ports that may be probed beside those of mail, DNS and the web
+	RunsPerUser    int      `toml:"runs_per_user"`         // at once; 0 means 3
+	RunsPerMinute  int      `toml:"runs_per_minute"`       // of one user; 0 means 30
+	SessionIdle    duration `toml:"session_idle"`          // 0 means 12h
+	SessionLongest duration `toml:"session_longest"`       // 0 means 7 days
+}
+
+// duration is a time span in a configuration file: "90s", "12h", "30d".
+type duration time.Duration
+
+// UnmarshalText reads a span.
+func (d *duration) UnmarshalText(b []byte) error {
+	v, err := spanOf(string(b))
+	*d = duration(v)
+	return err
+}
+
+// maxConfig bounds a configuration file.
+const maxConfig = 1 << 20
+
+// readConfig reads a file strictly. No file gives the defaults.
+func readConfig(name string) (*Config, error) {
+	c := &Config{}
+	if name != "" {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			return nil, unreadable(name, err)
+		}
+		if len(raw) > maxConfig {
+			return nil, &readError{what: finding.S("{{.File}} is larger than {{size .Max}}", finding.Args{"File": name, "Max": maxConfig})}
+		}
+		d := toml.NewDecoder(bytes.NewReader(raw))
+		d.DisallowUnknownFields()
+		if err := d.Decode(c); err != nil {
+			return nil, badConfig(name, err)
+		}
+	}
+	if err := c.Serve.check(); err != nil {
+		return nil, badConfig(name, err)
+	}
+	return c, nil
+}
+
+// badConfig says what is wrong with a configuration file, with line and key.
+func badConfig(name string, err error) error {
+	text := err.Error()
+	var strict *toml.StrictMissingError
+	var at *toml.DecodeError
+	switch {
+	case errors.As(err, &strict) && len(strict.Errors) > 0:
+		row, _ := strict.Errors[0].Position()
+		text = fmt.Sprintf("line %d: unknown key %s", row, strings.Join(strict.Errors[0].Key(), "."))
+	case errors.As(err, &at):
+		row, column := at.Position()
+		text = fmt.Sprintf("line %d, column %d: %s", row, column, strings.TrimPrefix(at.Error(), "toml: "))
+	}
+	return usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": text}), finding.Sentence{})
+}
+
+// check fills in the defaults and refuses what cannot be meant.
+func (s *ServeConfig) check() error {
+	if s.Listen == "" {
+		s.Listen = "127.0.0.1:8025"
+	}
+	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
+		return fmt.Errorf("serve.listen: %q is no [ADDRESS]:PORT", s.Listen)
+	}
+	s.BasePath = strings.TrimSuffix(s.BasePath, "/")
+	s.PublicURL = strings.TrimSuffix(s.PublicURL, "/")
+	if u, err := url.Parse(s.PublicURL); s.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+		return fmt.Errorf("serve.public_url: %q is no address like https://why.mine.example", s.PublicURL)
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return errors.New("serve.tls_cert and serve.tls_key belong together")
+	}
+	if _, err := prefixes(s.Proxies); err != nil {
+		return fmt.Errorf("serve.trusted_proxies: %w", err)
+	}
+	if _, err := prefixes(s.AllowTargets); err != nil {
+		return fmt.Errorf("serve.allow_targets: %w", err)
+	}
+	switch s.LogFormat {
+	case "", "text", "json":
+	default:
+		return fmt.Errorf("serve.log_format: %q is neither text nor json", s.LogFormat)
+	}
+	switch s.LogLevel {
+	case "", "debug", "info", "warn", "error":
+	default:
+		return fmt.Errorf("serve.log_level: %q is none of debug, info, warn, error", s.LogLevel)
+	}
+	if s.RunsPerUser < 0 || s.RunsPerMinute < 0 || s.Timeout < 0 || s.SessionIdle < 0 || s.SessionLongest < 0 {
+		return errors.New("serve: numbers and times cannot be negative")
+	}
+	return nil
+}
+
+// prefixes reads addresses and networks.
+func prefixes(in []string) (out []netip.Prefix, err error) {
+	for _, s := range in {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither an address nor a network", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// dataFolder is where serve keeps its data where nobody said: the state folder of systemd, else that of the user.
+func (a *app) dataFolder() string {
+	if d, ok := a.getenv("STATE_DIRECTORY"); ok && d != "" {
+		return strings.Split(d, ":")[0]
+	}
+	if f := a.stateFile("serve"); f != "" {
+		return f
+	}
+	return filepath.Join(os.TempDir(), "mailwhy")
+}

@@ -1,0 +1,84 @@
+package web_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/mailwhy/mailwhy/internal/access"
+)
+
+// who says for every route who may call it: every role by its first letter (viewer, helpdesk, operator, approver: p,
+// admin), "*" for anybody without signing in. A route that is not in it fails the test: decide, then write it down.
+var who = map[string]string{
+	"GET /session": "*", "POST /setup": "*", "POST /login": "*", "POST /logout": "*",
+	"GET /users": "a", "POST /users": "a", "PUT /users/{id}": "a", "DELETE /users/{id}": "a",
+	"GET /tokens": "vhopa", "POST /tokens": "vhopa", "DELETE /tokens/{id}": "vhopa",
+	"GET /audit": "a",
+	"GET /rules": "vhopa", "GET /rules/{id}": "vhopa",
+	"GET /settings": "vhopa", "PUT /settings": "vhopa",
+}
+
+var letters = map[access.Role]string{access.Viewer: "v", access.Helpdesk: "h", access.Operator: "o", access.Approver: "p", access.Admin: "a"}
+
+// route is an operation of the document.
+type route struct {
+	method, path string
+	op           *huma.Operation
+}
+
+func routesOf(h *house) (out []route) {
+	for path, item := range h.OpenAPI().Paths {
+		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "DELETE": item.Delete, "PATCH": item.Patch} {
+			if op != nil {
+				out = append(out, route{method, path, op})
+			}
+		}
+	}
+	return out
+}
+
+// full is the path with parameters filled in.
+func (r route) full() string {
+	return "/api/v1" + parameter.ReplaceAllLiteralString(r.path, "nothing")
+}
+
+func TestEveryRouteHoldsEveryRole(t *testing.T) {
+	h := newHouse(t, everything(t))
+	seen := map[string]bool{}
+	for _, r := range routesOf(h) {
+		name := r.method + " " + r.path
+		seen[name] = true
+		may, known := who[name]
+		if !known {
+			t.Errorf("%s is in no line of the table who: say who may call it", name)
+			continue
+		}
+		var body any
+		if r.op.RequestBody != nil {
+			body = "{}"
+		}
+		if may == "*" {
+			if a := h.do("", r.method, r.full(), body); a.StatusCode == http.StatusForbidden {
+				t.Errorf("%s is for anybody: %d %s", name, a.StatusCode, a.text)
+			}
+			continue
+		}
+		if a := h.do("", r.method, r.full(), body); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s without signing in: %d %s", name, a.StatusCode, a.text)
+		}
+		for role, letter := range letters {
+			a := h.do(string(role), r.method, r.full(), body)
+			if denied := a.StatusCode == http.StatusForbidden; denied == strings.Contains(may, letter) {
+				t.Errorf("%s as %s: %d %s", name, role, a.StatusCode, a.text)
+			}
+		}
+	}
+	for name := range who {
+		if !seen[name] {
+			t.Errorf("%s is in the table who, but there is no such route", name)
+		}
+	}
+}
