@@ -372,8 +372,11 @@ func deskError(id string, e *change.Entry, now time.Time, err error) error {
 	return err
 }
 
-// dataFolder is where the store is when nobody says otherwise.
+// dataFolder is where the store is when nobody says otherwise. systemd names the folder of a unit's state.
 func (a *app) dataFolder() string {
+	if dir, ok := a.getenv("STATE_DIRECTORY"); ok && dir != "" {
+		return filepath.SplitList(dir)[0]
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/mailwhy"
 	}

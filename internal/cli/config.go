@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -151,15 +150,4 @@ func prefixes(in []string) (out []netip.Prefix, err error) {
 		out = append(out, p.Masked())
 	}
 	return out, nil
-}
-
-// dataFolder is where serve keeps its data where nobody said: the state folder of systemd, else that of the user.
-func (a *app) dataFolder() string {
-	if d, ok := a.getenv("STATE_DIRECTORY"); ok && d != "" {
-		return strings.Split(d, ":")[0]
-	}
-	if f := a.stateFile("serve"); f != "" {
-		return f
-	}
-	return filepath.Join(os.TempDir(), "mailwhy")
 }

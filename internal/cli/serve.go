@@ -253,7 +253,8 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Log: v.log, Now: v.now,
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
 	}
-	return func() error { return errors.Join(v.audit.Close(), v.state.Close(), lock.Close()) }, nil
+	v.web.UI, err = web.UI()
+	return func() error { return errors.Join(v.audit.Close(), v.state.Close(), lock.Close()) }, err
 }
 
 // settings are what an admin is shown of the configuration.
