@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,6 +57,9 @@ Exit status: 0 if something was found, 1 if nothing was, 2 if an input could not
 // wholeJourneys is how many messages are shown whole in text before the rest becomes a table.
 const wholeJourneys = 5
 
+// traceCollection keeps the memory of a wide search down: what it holds are few large slices, quickly collected.
+const traceCollection = 40
+
 func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	q, err := trace.ParseQuery(args[0])
 	if err != nil {
@@ -75,6 +79,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	}
 	inputs := a.openLogs(names)
 	defer closeLogs(inputs)
+	defer debug.SetGCPercent(debug.SetGCPercent(traceCollection))
 	opt := trace.Options{Dialects: dialects.All(), Local: time.Local, Workers: runtime.GOMAXPROCS(0)}
 	if f.unparsed {
 		return a.showUnparsed(ctx, inputs, opt)

@@ -49,43 +49,6 @@ func (f *Found) refs() []lineRef {
 	return out
 }
 
-// RawLines gives the lines found, by time, those without one where they stand: what a perfect grep would print. The
-// line is valid until the next.
-func (f *Found) RawLines(ctx context.Context) iter.Seq2[string, []byte] {
-	return func(yield func(file string, line []byte) bool) {
-		c := f.cutter()
-		type timed struct {
-			at  int64
-			src int32
-			off int64
-		}
-		var all []timed
-		last := int64(0)
-		for _, r := range f.refs() {
-			if line := c.line(r.src, r.off); line != nil {
-				at := c.when(r.src, line)
-				if at == 0 {
-					at = last
-				}
-				last = at
-				all = append(all, timed{at, r.src, r.off})
-			}
-		}
-		slices.SortStableFunc(all, func(a, b timed) int {
-			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.src, b.src), cmp.Compare(a.off, b.off))
-		})
-		for _, t := range all {
-			line := c.line(t.src, t.off)
-			if f.Redact != nil {
-				line = c.redacted(t.src, t.off, line)
-			}
-			if ctx.Err() != nil || !yield(f.sources[t.src].in.Name, line) {
-				return
-			}
-		}
-	}
-}
-
 // cutter reads single lines out of the sources.
 type cutter struct {
 	f       *Found

@@ -16,10 +16,11 @@ import (
 // belong that name nothing stronger.
 type idBook struct {
 	mu      sync.Mutex
-	index   map[uint64]int32 // hash → number
+	index   []int32 // by hash: number of the id and one, 0 for none
 	hashes  []uint64
-	text    []byte // the ids, one behind the other
+	text    []byte // the ids from number first on, one behind the other
 	ends    []uint32
+	first   int32
 	parent  []int32 // union-find
 	defined []bool  // a line has it in front
 	defs    []uint64
@@ -52,7 +53,7 @@ func (l *lineIDs) clone() lineIDs {
 	return lineIDs{dup(l.strong), dup(l.refs), dup(l.sessions)}
 }
 
-func newIDBook() *idBook { return &idBook{index: map[uint64]int32{}} }
+func newIDBook() *idBook { return &idBook{index: make([]int32, 1024)} }
 
 // asRef is the key under which a defined id is known to lines that name it.
 const asRef = 0x5bd1e995_9e3779b9
@@ -122,7 +123,7 @@ func (k *idBook) take(l *lineIDs) int32 {
 func (k *idBook) later(src int32, offset int64, ref []byte, l *lineIDs) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if n, ok := k.index[hash(ref)]; ok {
+	if n := k.number(hash(ref)); n >= 0 {
 		k.pending = append(k.pending, lateLine{src, offset, n, l.clone()})
 	}
 }
@@ -150,16 +151,49 @@ func (k *idBook) join() {
 	k.edges = nil
 }
 
+// number gives the number of the id with the hash, -1 if there is none.
+func (k *idBook) number(h uint64) int32 {
+	for i := h; ; i++ {
+		n := k.index[i&uint64(len(k.index)-1)] - 1
+		if n < 0 || k.hashes[n] == h {
+			return n
+		}
+	}
+}
+
+func (k *idBook) place(h uint64, n int32) {
+	i := h
+	for k.index[i&uint64(len(k.index)-1)] != 0 {
+		i++
+	}
+	k.index[i&uint64(len(k.index)-1)] = n + 1
+}
+
 func (k *idBook) intern(id []byte) int32 {
 	h := hash(id)
-	if n, ok := k.index[h]; ok {
+	if n := k.number(h); n >= 0 {
 		return n
 	}
 	n := int32(len(k.hashes))
-	k.index[h] = n
+	if len(k.hashes)*3 > len(k.index)*2 {
+		k.index = make([]int32, 2*len(k.index))
+		for i, old := range k.hashes {
+			k.place(old, int32(i))
+		}
+	}
+	k.place(h, n)
 	k.hashes = append(k.hashes, h)
 	k.text = append(k.text, id...)
 	k.ends = append(k.ends, uint32(len(k.text)))
+	if len(k.ends) > 2*most { // with so many, lines are looked up by hash
+		cut := k.ends[most-1]
+		k.text = append(k.text[:0], k.text[cut:]...)
+		for i, e := range k.ends[most:] {
+			k.ends[i] = e - cut
+		}
+		k.ends = k.ends[:len(k.ends)-most]
+		k.first += most
+	}
 	k.parent = append(k.parent, n)
 	k.defined = append(k.defined, false)
 	return n
@@ -202,10 +236,13 @@ func (k *idBook) since(n int32) []uint64 {
 	return k.hashes[n:len(k.hashes):len(k.hashes)]
 }
 
-// id gives the text of an id.
+// id gives the text of an id, "" where it is no longer known because there are very many.
 func (k *idBook) id(n int32) string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if n -= k.first; n < 0 {
+		return ""
+	}
 	from := uint32(0)
 	if n > 0 {
 		from = k.ends[n-1]
@@ -244,7 +281,7 @@ func (s *hashSet) has(h uint64) bool {
 }
 
 func (s *hashSet) add(h uint64) {
-	if s.n*3 >= len(s.slots) {
+	if s.n*4 >= len(s.slots)*3 {
 		old := s.slots
 		s.slots, s.n = make([]uint64, max(1024, len(old)*2)), 0
 		for _, o := range old {

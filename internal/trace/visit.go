@@ -77,7 +77,7 @@ func (v *visitor) seed(st *blockState, src int32, b []byte, base int64) {
 // follow searches a block for the ids that came up since it was last searched for any.
 func (v *visitor) follow(st *blockState, src int32, b []byte, base int64) {
 	for n := v.s.book.len(); st.seen < n; n = v.s.book.len() {
-		if n > most && n-st.seen > few {
+		if n > most && (n-st.seen > few || v.s.book.id(st.seen) == "") {
 			v.lines(st, src, b, base)
 			st.seen = n
 			break // what came up on the way is for another pass
