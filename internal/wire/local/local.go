@@ -5,6 +5,7 @@
 package local
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -55,6 +56,64 @@ func Output(ctx context.Context, timeout time.Duration, limit int64, name string
 		return out, fmt.Errorf("%s: %w: %s", name, err, first)
 	}
 	return out, rerr
+}
+
+// Follow runs a command that goes on writing lines, and hands each to each until ctx ends, the command ends, or each
+// returns an error, which Follow then returns. A line is lent, without its end, and cut after maxLine bytes. The command
+// is gone when Follow returns.
+func Follow(ctx context.Context, maxLine int, each func(line []byte) error, name string, args ...string) error {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, ErrMissing)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.WaitDelay = time.Second
+	var errs bytes.Buffer
+	cmd.Stderr = &limited{w: &errs, left: maxError}
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lerr := eachLine(bufio.NewReaderSize(pipe, 64<<10), maxLine, each)
+	cancelled := ctx.Err()
+	if lerr != nil {
+		cancel()
+	}
+	if err := cmd.Wait(); err != nil && lerr == nil && cancelled == nil {
+		first, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
+		return fmt.Errorf("%s: %w: %s", name, err, first)
+	}
+	if cancelled != nil {
+		return cancelled
+	}
+	return lerr
+}
+
+// eachLine reads lines up to the end of r, whose own error is no error: the command's end tells more.
+func eachLine(r *bufio.Reader, maxLine int, each func([]byte) error) error {
+	var line []byte
+	for {
+		piece, err := r.ReadSlice('\n')
+		line = append(line, piece[:min(len(piece), max(maxLine+1-len(line), 0))]...)
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if err == nil || len(line) > 0 {
+			line = bytes.TrimSuffix(line, []byte("\n"))
+			if err := each(line[:min(len(line), maxLine)]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil
+		}
+		line = line[:0]
+	}
 }
 
 type limited struct {

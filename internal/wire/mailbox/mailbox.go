@@ -78,35 +78,43 @@ type Options struct {
 // Read logs in and hands the messages over, oldest first. each must not keep r. The number of messages in the folder is
 // returned; where it is larger than MaxMessages only the newest are handed over.
 func Read(ctx context.Context, p *Place, o Options, each func(name string, r io.Reader)) (total int, err error) {
+	err = visit(ctx, p, o, func(c *imapclient.Client, box *imap.SelectData) error {
+		if total = int(box.NumMessages); total == 0 {
+			return nil
+		}
+		return fetch(c, box.NumMessages, !o.MarkSeen, each)
+	})
+	return total, err
+}
+
+// visit logs in, opens the folder, lets do work in it and logs out.
+func visit(ctx context.Context, p *Place, o Options, do func(*imapclient.Client, *imap.SelectData) error) error {
 	raw, err := o.Dial.DialContext(ctx, "tcp", net.JoinHostPort(p.Host, p.Port))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	defer stop()
 	c, err := open(ctx, &patient{raw}, p, o)
 	if err != nil {
 		raw.Close()
-		return 0, err
+		return err
 	}
 	defer c.Close()
 	if err := c.Login(p.User, o.Password).Wait(); err != nil {
-		return 0, fmt.Errorf("login: %w", err)
+		return fmt.Errorf("login: %w", err)
 	}
 	box, err := c.Select(p.Folder, &imap.SelectOptions{ReadOnly: !o.MarkSeen}).Wait()
 	if err != nil {
-		return 0, fmt.Errorf("folder %s: %w", p.Folder, err)
+		return fmt.Errorf("folder %s: %w", p.Folder, err)
 	}
-	if box.NumMessages > 0 {
-		err = fetch(c, box.NumMessages, !o.MarkSeen, each)
-	}
-	if err == nil {
+	if err = do(c, box); err == nil {
 		err = c.Logout().Wait()
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return int(box.NumMessages), err
+	return err
 }
 
 func open(ctx context.Context, conn net.Conn, p *Place, o Options) (*imapclient.Client, error) {
