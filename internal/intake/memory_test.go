@@ -74,7 +74,7 @@ func (m *memory) all(source string) []string {
 // until waits for a state of the sink.
 func (m *memory) until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(60 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond) // for states that change without a commit
 	defer tick.Stop()
