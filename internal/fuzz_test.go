@@ -13,7 +13,7 @@ import (
 var parserRooms = []string{"mail/", "logs/"}
 
 // parserPackages are further packages that read what comes from outside.
-var parserPackages = []string{"wire/capture", "wire/smtp", "wire/tls", "wire/imap", "wire/pop3", "wire/managesieve", "intake"}
+var parserPackages = []string{"wire/capture", "wire/smtp", "wire/tls", "wire/imap", "wire/pop3", "wire/managesieve", "wire/feed", "intake"}
 
 // noParser are packages of those rooms that parse nothing themselves, with the reason.
 var noParser = map[string]string{

@@ -4,6 +4,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/change"
 	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	queuecheck "github.com/mailwhy/mailwhy/internal/check/queue"
+	"github.com/mailwhy/mailwhy/internal/check/threat"
 	"slices"
 	"strings"
 
@@ -49,6 +50,7 @@ import (
 var catalogue = [][]*finding.Rule{
 	queuecheck.Rules,
 	change.Rules,
+	threat.Rules,
 	findcheck.Rules,
 	sieve.Rules,
 	logcheck.Rules,

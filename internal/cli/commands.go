@@ -37,4 +37,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).loginCommand,
 	(*app).blockCommand,
 	(*app).serveCommand,
+	(*app).threatCommand,
 }

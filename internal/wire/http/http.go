@@ -69,6 +69,7 @@ type Request struct {
 	Header    map[string]string `json:"-"`                   // may hold keys, so it is not recorded
 	MaxBytes  int64             `json:"max_bytes,omitempty"` // of the body; 0 means DefaultBytes
 	Redirects int               `json:"redirects,omitempty"` // how many are followed
+	Trusted   bool              `json:"trusted,omitempty"`   // say nothing to a server whose certificate is not believed, nor in the clear except on this machine
 }
 
 // Response is what came of a fetch. Where Fault is set the rest is as far as known.
@@ -147,6 +148,10 @@ func (f *fetch) one(ctx context.Context, req Request, u *url.URL) *url.URL {
 		return nil
 	}
 	defer conn.Close()
+	if why := f.doubt(conn); req.Trusted && why != "" {
+		f.fail("tls", &wire.Fault{Kind: wire.TLSFault, Op: "tls", Text: why})
+		return nil
+	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	resp, err := converse(ctx, conn, req, u)
@@ -253,6 +258,23 @@ func (f *fetch) connect(ctx context.Context, u *url.URL) net.Conn {
 		f.fail("tls", hs.Fault)
 	}
 	return sec
+}
+
+// doubt says why a secret must not be said on this connection, "" where it may.
+func (f *fetch) doubt(conn net.Conn) string {
+	hs := f.res.TLS
+	switch {
+	case hs == nil:
+		if a, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil && a.Addr().Unmap().IsLoopback() {
+			return ""
+		}
+		return "no encryption, and the request holds a key"
+	case hs.Trusted():
+		return ""
+	case hs.Trust != wire.TrustOK:
+		return hs.TrustText
+	}
+	return "the certificate is not valid for " + hs.Name
 }
 
 // dial resolves through the run's own door and tries a few addresses in order.
