@@ -75,12 +75,24 @@ type jsonCannot struct {
 }
 
 type jsonSection struct {
-	Title   string         `json:"title,omitempty"`
-	Columns []string       `json:"columns,omitempty"`
-	Rows    []jsonRow      `json:"rows,omitempty"`
-	Raw     string         `json:"raw,omitempty"`
-	Chart   *finding.Chart `json:"chart,omitempty"`
-	Folded  bool           `json:"folded,omitempty"`
+	Title   string     `json:"title,omitempty"`
+	Columns []string   `json:"columns,omitempty"`
+	Rows    []jsonRow  `json:"rows,omitempty"`
+	Raw     string     `json:"raw,omitempty"`
+	Chart   *jsonChart `json:"chart,omitempty"`
+	Folded  bool       `json:"folded,omitempty"`
+}
+
+type jsonChart struct {
+	Kind   string       `json:"kind"`
+	Labels []string     `json:"labels"`
+	Series []jsonSeries `json:"series"`
+	Unit   string       `json:"unit,omitempty"`
+}
+
+type jsonSeries struct {
+	Name   string    `json:"name"`
+	Values []float64 `json:"values"`
 }
 
 type jsonRow struct {
@@ -253,7 +265,7 @@ func (st Style) jsonSection(s *finding.Section) jsonSection {
 		}
 		return out
 	}
-	js := jsonSection{Title: s.Title.In(st.Lang), Columns: say(s.Columns), Raw: s.Raw, Folded: s.Folded, Chart: s.Chart}
+	js := jsonSection{Title: s.Title.In(st.Lang), Columns: say(s.Columns), Raw: s.Raw, Folded: s.Folded, Chart: st.jsonChart(s.Chart)}
 	for _, r := range s.Rows {
 		row := jsonRow{Depth: r.Depth, Cells: say(r.Cells)}
 		if r.Mark != nil {
@@ -262,4 +274,15 @@ func (st Style) jsonSection(s *finding.Section) jsonSection {
 		js.Rows = append(js.Rows, row)
 	}
 	return js
+}
+
+func (st Style) jsonChart(c *finding.Chart) *jsonChart {
+	if c == nil {
+		return nil
+	}
+	out := &jsonChart{Kind: c.Kind, Labels: append([]string{}, c.Labels...), Series: make([]jsonSeries, 0, len(c.Series)), Unit: c.Unit.In(st.Lang)}
+	for _, s := range c.Series {
+		out.Series = append(out.Series, jsonSeries{Name: s.Name.In(st.Lang), Values: append([]float64{}, s.Values...)})
+	}
+	return out
 }

@@ -206,3 +206,17 @@ func FuzzClean(f *testing.F) {
 		wrap(Clean(s), 20)
 	})
 }
+
+func TestChartInJSONSpeaksTheLanguageOfTheRun(t *testing.T) {
+	r := &finding.Report{Command: "logs", Sections: []finding.Section{{Chart: &finding.Chart{
+		Kind: "lines", Labels: []string{"09"}, Series: []finding.Series{{Name: finding.S("Findings", nil), Values: []float64{3}}}, Unit: finding.Raw("1/h"),
+	}}}}
+	b, err := JSON(r, Style{Lang: finding.ZH})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `"chart":{"kind":"lines","labels":["09"],"series":[{"name":"检查结果","values":[3]}],"unit":"1/h"}`
+	if !strings.Contains(string(b), want) {
+		t.Errorf("got %s, want in it %s", b, want)
+	}
+}

@@ -1,0 +1,322 @@
+// The shapes of the API as the pages read them. A report is the contract of docs/report.schema.json.
+
+export type Verdict = "error" | "warning" | "note" | "pass" | "could-not-test" | "not-applicable";
+export type State = "ok" | "warning" | "broken" | "could-not-test";
+
+export interface Subject {
+  kind: string;
+  name: string;
+}
+export interface Evidence {
+  source: string;
+  place?: string;
+  at?: string;
+  raw: string;
+}
+export interface Step {
+  kind: string;
+  target: string;
+  old?: string;
+  new?: string;
+}
+export interface Ref {
+  rfc?: number;
+  section?: string;
+  title?: string;
+  url?: string;
+}
+export interface Finding {
+  id: string;
+  verdict: Verdict;
+  outcome: string;
+  severity: string;
+  owner: string;
+  subject: Subject;
+  title: string;
+  text: string;
+  observed?: string;
+  expected?: string;
+  why?: string;
+  repair?: string;
+  evidence?: Evidence[];
+  fix?: Step[];
+  verify?: string;
+  cannot?: { why: string; again?: string };
+  causes?: string[];
+  refs?: Ref[];
+  at?: string; // on the overview
+  monitor?: string;
+  link?: string;
+}
+export interface Headline {
+  state: State;
+  text: string;
+  owner: string;
+  next?: string;
+}
+export interface Row {
+  verdict?: Verdict;
+  depth?: number;
+  cells: string[];
+}
+export interface ChartData {
+  kind: string; // bars, stacked, lines
+  labels: string[];
+  series: { name: string; values: number[] }[];
+  unit?: string;
+}
+export interface Section {
+  title?: string;
+  columns?: string[];
+  rows?: Row[];
+  raw?: string;
+  chart?: ChartData;
+  folded?: boolean;
+}
+export interface Report {
+  version: number;
+  lang: string;
+  command: string;
+  target: Subject;
+  headline: Headline;
+  counts: Partial<Record<Verdict, number>>;
+  findings: Finding[];
+  sections?: Section[];
+  started?: string;
+  took_ms: number;
+}
+
+export interface User {
+  name: string;
+  role: string;
+  domains?: string[];
+  lang?: string;
+}
+export interface Session {
+  user?: User | null;
+  setup_needed?: boolean;
+  oidc?: { id: string; name: string }[];
+  version?: string;
+  languages?: string[];
+  base_path?: string;
+  pages?: string[];
+}
+
+export interface Field {
+  name: string;
+  label: string;
+  type: string; // text, textarea, bool, number, choice, list, secret
+  required?: boolean;
+  choices?: (string | { value: string; label: string })[];
+  help?: string;
+  placeholder?: string;
+  default?: unknown;
+}
+export interface Kind {
+  kind: string;
+  title: string;
+  about?: string;
+  group?: string;
+  fields: Field[];
+  roles?: string[];
+}
+export interface Catalogue {
+  runs: Kind[];
+  monitors?: Kind[];
+  channels?: Kind[];
+}
+export interface List<T> {
+  items: T[];
+  next?: string;
+}
+
+export interface Cause {
+  cause: string;
+  title: string;
+  owner: string;
+  count: number;
+  advice?: string;
+}
+export interface Overview {
+  headline?: Headline;
+  totals: Record<string, number>;
+  hours: { at: string; received: number; delivered: number; deferred: number; bounced: number; rejected: number }[];
+  providers: { name: string; delivered: number; deferred: number; bounced: number; acceptance?: number }[];
+  causes: Cause[];
+  hosts: { name: string; last_seen?: string; lag_ms?: number; clock_skew_ms?: number }[];
+  queue?: { size: number; oldest?: string; deferred?: number; host?: string };
+  monitors?: { ok: number; failing: number; unknown: number; muted: number };
+  newest?: Finding[];
+  lag_ms?: number;
+}
+
+export interface Summary {
+  id: string;
+  started?: string;
+  ended?: string;
+  from?: string | null;
+  recipients?: { to: string; status: string; relay?: string; code?: number; text?: string }[];
+  state: string;
+  subject?: string;
+  message_ids?: string[];
+  queue_ids?: string[];
+  hosts?: string[];
+  sentence?: string;
+  cause?: string;
+  owner?: string;
+}
+export interface JourneyStep {
+  at?: string;
+  host?: string;
+  program?: string;
+  pid?: number;
+  kind: string;
+  queue_id?: string;
+  ref?: string;
+  ref_is?: string;
+  from?: string | null;
+  to?: string;
+  orig_to?: string;
+  client?: string;
+  client_ip?: string;
+  helo?: string;
+  user?: string;
+  status?: string;
+  relay?: string;
+  relay_ip?: string;
+  port?: number;
+  code?: number;
+  dsn?: string;
+  stage?: string;
+  text?: string;
+  subject?: string;
+  size?: number;
+  delay_ns?: number;
+  tls?: string;
+  filter?: string;
+  verdict?: string;
+  score?: number;
+  folder?: string;
+  action?: string;
+  message_id?: string;
+  file?: string;
+  offset?: number;
+  line?: string;
+}
+export interface Journey {
+  queue_ids?: string[];
+  message_ids?: string[];
+  hosts?: string[];
+  from?: string | null;
+  subject?: string;
+  size?: number;
+  client?: { name?: string; ip?: string; helo?: string; user?: string; tls?: string };
+  state: string;
+  direction?: string;
+  recipients?: {
+    to: string;
+    orig_to?: string;
+    status: string;
+    attempts: number;
+    at?: string;
+    relay?: string;
+    relay_ip?: string;
+    code?: number;
+    dsn?: string;
+    text?: string;
+    folder?: string;
+  }[];
+  started?: string;
+  ended?: string;
+  steps?: JourneyStep[] | null;
+}
+export interface JourneyAnswer {
+  journey: Journey;
+  report?: Report;
+  lines?: { host: string; at?: string; raw: string }[];
+}
+
+export interface Run {
+  id: string;
+  kind: string;
+  args: Record<string, unknown>;
+  target?: string;
+  state: string; // running, done, failed
+  by?: string;
+  started?: string;
+  ended?: string;
+  headline?: Headline;
+  report?: Report;
+  problem?: { title: string; detail?: string };
+}
+export interface Diff {
+  appeared?: Finding[] | null;
+  gone?: Finding[] | null;
+  changed?: { before: Finding; after: Finding }[] | null;
+}
+
+export interface Monitor {
+  id: string;
+  kind: string;
+  title?: string;
+  target?: string;
+  args?: Record<string, unknown>;
+  every_s?: number;
+  fail_after?: number;
+  clear_after?: number;
+  armed?: boolean;
+  state: string;
+  since?: string;
+  last?: { at?: string; state: string; text?: string; value?: number; ms?: number; run?: string };
+  muted?: { reason: string; until?: string; by?: string } | null;
+  acked?: { by?: string; at?: string } | null;
+  channels?: string[];
+}
+export interface Sample {
+  at: string;
+  state: string;
+  ms?: number;
+  value?: number;
+  unit?: string;
+  text?: string;
+}
+export interface Incident {
+  id: string;
+  monitor?: string;
+  title: string;
+  started: string;
+  ended?: string;
+  text?: string;
+  owner?: string;
+  next?: string;
+  acked?: { by?: string; at?: string } | null;
+}
+export interface Proposal {
+  id: string;
+  title: string;
+  text?: string;
+  monitor?: string;
+  at?: string;
+  steps?: Step[];
+  evidence?: Evidence[];
+  hash?: string;
+  until?: string;
+  state?: string;
+}
+export interface Replay {
+  fired: number;
+  flaps: number;
+  longest_ms?: number;
+  incidents?: { from: string; until?: string; text?: string }[];
+}
+export interface RuleRow {
+  id: string;
+  severity: string;
+  owner: string;
+  title: string;
+  says?: string;
+  why?: string;
+  repair?: string;
+  refs?: Ref[];
+  after?: string[];
+}
