@@ -35,6 +35,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/origin"
 	"github.com/mailwhy/mailwhy/internal/check/path"
 	"github.com/mailwhy/mailwhy/internal/check/ptr"
+	"github.com/mailwhy/mailwhy/internal/check/registry"
 	"github.com/mailwhy/mailwhy/internal/check/results"
 	"github.com/mailwhy/mailwhy/internal/check/score"
 	"github.com/mailwhy/mailwhy/internal/check/server"
@@ -57,6 +58,7 @@ var catalogue = [][]*finding.Rule{
 	blocklist.Rules,
 	court.Rules,
 	path.Rules,
+	registry.Rules,
 	origin.Rules,
 	bimi.Rules,
 	caa.Rules,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -179,7 +180,10 @@ func (c canned) Do(door string, req, res any, _ func() error) error {
 func TestLookIsPolite(t *testing.T) {
 	const distance = 9
 	connections, all := 0, 0
+	var mu sync.Mutex
 	env := &check.Env{Now: time.Now, Tape: canned(func(r route.Round) []route.Answer {
+		mu.Lock()
+		defer mu.Unlock()
 		out := make([]route.Answer, len(r.Probes))
 		for i, p := range r.Probes {
 			all++
