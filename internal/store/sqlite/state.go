@@ -32,6 +32,7 @@ var migrations = []string{
 	`CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
 	blocksSchema,
 	accountsSchema,
+	monitorSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.

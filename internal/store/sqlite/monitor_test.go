@@ -1,0 +1,25 @@
+package sqlite
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/store/storetest"
+)
+
+func TestMonitorsKeepTheContract(t *testing.T) {
+	storetest.Monitors(t, func(t *testing.T) (monitor.Store, func() monitor.Store) {
+		dir := t.TempDir()
+		open := func() monitor.Store {
+			s, err := OpenState(context.Background(), dir, time.Now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s.Monitors()
+		}
+		return open(), open
+	})
+}
