@@ -45,6 +45,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/check/tlsrpt"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/monitor"
 )
 
 // catalogue holds the rules of every pack, a slice each.
@@ -82,6 +83,7 @@ var catalogue = [][]*finding.Rule{
 	ptr.Rules,
 	spf.Rules,
 	server.Rules,
+	monitor.Rules,
 	message.Rules, hops.Rules, fields.Rules, lookalike.Rules, results.Rules, content.Rules, score.Rules,
 }
 

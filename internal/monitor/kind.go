@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
@@ -169,13 +170,30 @@ func argumentProblem(k *Kind, err error) Problem {
 	}
 	var te *json.UnmarshalTypeError
 	if errors.As(err, &te) {
-		return Problem{[]any{te.Field}, finding.S("wants {{.Want}}, not {{.Got}}", finding.Args{"Want": te.Type.String(), "Got": te.Value})}
+		return Problem{[]any{te.Field}, finding.S("wants {{.Want}}", finding.Args{"Want": shape(te.Type)})}
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		name = strings.Trim(name, `"`)
 		return Problem{[]any{name}, finding.S("{{.Kind}} knows no {{.Name}}; it knows {{list .All}}", finding.Args{"Kind": k.Name, "Name": name, "All": names})}
 	}
 	return Problem{nil, finding.Raw(err.Error())}
+}
+
+// shape says in words what a value must be.
+func shape(t reflect.Type) finding.Msg {
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		return finding.M("a list")
+	case reflect.Bool:
+		return finding.M("true or false")
+	case reflect.String:
+		return finding.M("a text")
+	case reflect.Uint16:
+		return finding.M("a whole number from 0 to 65535")
+	case reflect.Map, reflect.Struct:
+		return finding.M("a table")
+	}
+	return finding.M("a number")
 }
 
 // Rules lists what this room may say by itself.

@@ -40,8 +40,8 @@ var _ monitor.Store = (*Monitors)(nil)
 // Monitors gives the part that keeps monitors.
 func (s *State) Monitors() *Monitors { return &Monitors{s} }
 
-// rows runs a query and gives each row.
-func rows(c *sqlite.Conn, query string, each func(*sqlite.Stmt) error, args ...any) error {
+// eachRow runs a query and gives each row.
+func eachRow(c *sqlite.Conn, query string, each func(*sqlite.Stmt) error, args ...any) error {
 	return sqlitex.Execute(c, query, &sqlitex.ExecOptions{Args: args, ResultFunc: each})
 }
 
@@ -73,7 +73,7 @@ func nanos(t time.Time) int64 {
 // Monitors lists what was made from the page.
 func (m *Monitors) Monitors(ctx context.Context) (out []monitor.Definition, err error) {
 	err = m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, "SELECT definition FROM monitors ORDER BY id", func(st *sqlite.Stmt) error {
+		return eachRow(c, "SELECT definition FROM monitors ORDER BY id", func(st *sqlite.Stmt) error {
 			var d monitor.Definition
 			if err := document(st, 0, &d); err != nil {
 				return err
@@ -112,7 +112,7 @@ func (m *Monitors) DropMonitor(ctx context.Context, id string) error {
 // State is what a monitor knew after its last run.
 func (m *Monitors) State(ctx context.Context, id string) (s monitor.State, err error) {
 	err = m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, "SELECT state FROM monitor_states WHERE id = ?", func(st *sqlite.Stmt) error { return document(st, 0, &s) }, id)
+		return eachRow(c, "SELECT state FROM monitor_states WHERE id = ?", func(st *sqlite.Stmt) error { return document(st, 0, &s) }, id)
 	})
 	return s, err
 }
@@ -218,7 +218,7 @@ func withoutEvidence(seen []monitor.Seen) []monitor.Seen {
 // Unannounced lists what waits to be told.
 func (m *Monitors) Unannounced(ctx context.Context, limit int) (out []monitor.Event, err error) {
 	err = m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, "SELECT event FROM monitor_events WHERE waiting ORDER BY rowid LIMIT ?", func(st *sqlite.Stmt) error {
+		return eachRow(c, "SELECT event FROM monitor_events WHERE waiting ORDER BY rowid LIMIT ?", func(st *sqlite.Stmt) error {
 			var e monitor.Event
 			if err := document(st, 0, &e); err != nil {
 				return err
@@ -247,7 +247,7 @@ func (m *Monitors) Samples(ctx context.Context, id string, since, until time.Tim
 		last = nanos(until)
 	}
 	err := m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, `SELECT at, took, maintenance, measured, w.words FROM monitor_samples s JOIN monitor_words w ON w.hash = s.words
+		return eachRow(c, `SELECT at, took, maintenance, measured, w.words FROM monitor_samples s JOIN monitor_words w ON w.hash = s.words
 			WHERE monitor = ? AND at >= ? AND at < ? ORDER BY at`, func(st *sqlite.Stmt) error {
 			s := monitor.Sample{Monitor: id, At: time.Unix(0, st.ColumnInt64(0)), Took: time.Duration(st.ColumnInt64(1)), Maintenance: st.ColumnBool(2)}
 			var numbers measured
@@ -289,7 +289,7 @@ func readIncident(st *sqlite.Stmt) (*monitor.Incident, error) {
 }
 
 func incident(c *sqlite.Conn, id string) (out *monitor.Incident, err error) {
-	err = rows(c, incidentColumns+"WHERE id = ?", func(st *sqlite.Stmt) (err error) {
+	err = eachRow(c, incidentColumns+"WHERE id = ?", func(st *sqlite.Stmt) (err error) {
 		out, err = readIncident(st)
 		return err
 	}, id)
@@ -305,7 +305,7 @@ func (m *Monitors) Incident(ctx context.Context, id string) (out *monitor.Incide
 		if out, err = incident(c, id); err != nil {
 			return err
 		}
-		return rows(c, "SELECT event FROM monitor_events WHERE incident = ? ORDER BY rowid", func(st *sqlite.Stmt) error {
+		return eachRow(c, "SELECT event FROM monitor_events WHERE incident = ? ORDER BY rowid", func(st *sqlite.Stmt) error {
 			var e monitor.Event
 			if err := document(st, 0, &e); err != nil {
 				return err
@@ -338,7 +338,7 @@ func (m *Monitors) Incidents(ctx context.Context, q monitor.IncidentQuery) (out 
 	}
 	args = append(args, q.Limit)
 	err = m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, incidentColumns+where+" ORDER BY started DESC, id DESC LIMIT ?", func(st *sqlite.Stmt) error {
+		return eachRow(c, incidentColumns+where+" ORDER BY started DESC, id DESC LIMIT ?", func(st *sqlite.Stmt) error {
 			i, err := readIncident(st)
 			if err == nil {
 				out = append(out, *i)
@@ -370,7 +370,7 @@ func (m *Monitors) Acknowledge(ctx context.Context, id string, ack monitor.Ack) 
 // Mute is in force at a time.
 func (m *Monitors) Mute(ctx context.Context, id string, at time.Time) (out *monitor.Mute, err error) {
 	err = m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, "SELECT mute FROM mutes WHERE monitor = ? AND until > ?", func(st *sqlite.Stmt) error {
+		return eachRow(c, "SELECT mute FROM mutes WHERE monitor = ? AND until > ?", func(st *sqlite.Stmt) error {
 			out = &monitor.Mute{}
 			return document(st, 0, out)
 		}, id, nanos(at))
@@ -404,7 +404,7 @@ func (m *Monitors) PutProposal(ctx context.Context, p *monitor.Proposal) error {
 }
 
 func proposal(c *sqlite.Conn, id string) (out *monitor.Proposal, err error) {
-	err = rows(c, "SELECT proposal FROM proposals WHERE id = ?", func(st *sqlite.Stmt) error {
+	err = eachRow(c, "SELECT proposal FROM proposals WHERE id = ?", func(st *sqlite.Stmt) error {
 		out = &monitor.Proposal{}
 		return document(st, 0, out)
 	}, id)
@@ -454,7 +454,7 @@ func (m *Monitors) Proposals(ctx context.Context, open bool, limit int) (out []m
 		where = " WHERE state IN ('open', 'approved')"
 	}
 	err = m.s.read(ctx, func(c *sqlite.Conn) error {
-		return rows(c, "SELECT proposal FROM proposals"+where+" ORDER BY at DESC, id LIMIT ?", func(st *sqlite.Stmt) error {
+		return eachRow(c, "SELECT proposal FROM proposals"+where+" ORDER BY at DESC, id LIMIT ?", func(st *sqlite.Stmt) error {
 			var p monitor.Proposal
 			if err := document(st, 0, &p); err != nil {
 				return err
