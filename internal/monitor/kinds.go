@@ -454,7 +454,7 @@ func ipKind() Kind {
 			if err != nil {
 				return nil, err
 			}
-			r, err := host.Survey(ctx, d.Env, ip.Unmap().WithZone(""))
+			r, err := host.Survey(ctx, d.Env, ip.Unmap().WithZone(""), host.Options{})
 			if err != nil {
 				return nil, err
 			}
