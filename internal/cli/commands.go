@@ -38,4 +38,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).blockCommand,
 	(*app).serveCommand,
 	(*app).threatCommand,
+	(*app).receiveCommand,
 }

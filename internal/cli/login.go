@@ -18,7 +18,7 @@ import (
 
 func (a *app) loginCommand() *cobra.Command {
 	o := server.LoginOptions{Newest: 5}
-	var where, passwordFile string
+	var acc account
 	c := &cobra.Command{
 		Use:   "login ADDRESS",
 		Short: a.say("log in to an account step by step and say why a login is refused"),
@@ -43,20 +43,11 @@ The password comes from --password-file, from the variable MAILWHY_PASSWORD, or 
 					return usage(finding.S("unknown protocol {{.Word}} in --protocol", finding.Args{"Word": shorten(p)}), finding.S("one of {{list .All}}", finding.Args{"All": all}))
 				}
 			}
-			if where != "" {
-				var err error
-				if o.Server, o.Port, err = hostPort(where, 1); err != nil {
-					return err
-				}
-				if o.Port == 1 {
-					o.Port = 0
-				}
-			}
 			env, err := a.env()
 			if err != nil {
 				return err
 			}
-			if o.Secret, err = a.password(passwordFile); err != nil {
+			if err := a.logInAs(&acc, &o); err != nil {
 				return err
 			}
 			r, err := server.Login(a.begin(cmd), env, o)
@@ -66,13 +57,10 @@ The password comes from --password-file, from the variable MAILWHY_PASSWORD, or 
 			return a.show(r)
 		},
 	}
+	a.accountFlags(c, &acc)
 	f := c.Flags()
-	f.StringVar(&where, "server", "", a.say("host[:port] of the server (default: from the SRV records of the domain, else a guess)"))
-	f.StringVar(&o.User, "user", "", a.say("user name (default: the address)"))
-	f.StringVar(&passwordFile, "password-file", "", a.say("file whose first line is the password; - is standard input"))
 	f.StringSliceVar(&o.Protocols, "protocol", nil, a.say("imap, pop3, smtp or managesieve (repeatable; default: all, in this order)"))
 	f.StringVar(&o.Mechanism, "method", "", a.say("login method: PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, XOAUTH2, EXTERNAL, or PASSWORD for the protocol's own command (default: the best offered)"))
-	f.BoolVar(&o.Insecure, "insecure", false, a.say("send the password even without TLS, or where the certificate is not believed"))
 	return c
 }
 

@@ -2,10 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"os"
-	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/check/feedback"
@@ -19,9 +16,6 @@ type mailboxOptions struct {
 	markSeen          bool
 }
 
-// maxPassword bounds what is read of a password file, in bytes.
-const maxPassword = 4 << 10
-
 // readMailbox sums up the reports in a folder and gives its URL.
 func (a *app) readMailbox(ctx context.Context, env *check.Env, sum *feedback.Sum, o *mailboxOptions) (string, error) {
 	place, err := mailbox.Parse(o.url)
@@ -31,7 +25,7 @@ func (a *app) readMailbox(ctx context.Context, env *check.Env, sum *feedback.Sum
 	if a.opt.offline || a.opt.replay != "" {
 		return "", usage(finding.S("--imap needs a network: it goes with neither --offline nor --replay", nil), finding.Sentence{})
 	}
-	password, err := a.mailboxPassword(o)
+	password, err := a.password(o.passwordFile)
 	if err != nil {
 		return "", err
 	}
@@ -45,29 +39,4 @@ func (a *app) readMailbox(ctx context.Context, env *check.Env, sum *feedback.Sum
 		sum.Unreadable(place.String(), finding.S("more than {{.N}} entries; the rest is not read", finding.Args{"N": mailbox.MaxMessages}))
 	}
 	return place.String(), nil
-}
-
-func (a *app) mailboxPassword(o *mailboxOptions) (string, error) {
-	if o.passwordFile == "" {
-		if p, ok := a.getenv("MAILWHY_PASSWORD"); ok && p != "" {
-			return p, nil
-		}
-		if f, ok := a.in.(*os.File); ok && isTerminal(f) {
-			fmt.Fprintf(a.errw, "%s: ", o.url)
-			p, err := readHidden(f)
-			fmt.Fprintln(a.errw)
-			return p, err
-		}
-		return "", usage(finding.S("no password for the IMAP account", nil), finding.S("set MAILWHY_PASSWORD or give --password-file", nil))
-	}
-	f, err := os.Open(o.passwordFile)
-	if err != nil {
-		return "", unreadable(o.passwordFile, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPassword))
-	if err != nil {
-		return "", unreadable(o.passwordFile, err)
-	}
-	return strings.TrimRight(string(b), "\r\n"), nil
 }

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailwhy/mailwhy/internal/check/server"
 	"github.com/mailwhy/mailwhy/internal/check/sieve"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail/dsn"
@@ -14,20 +17,25 @@ import (
 )
 
 func (a *app) sieveCommand() *cobra.Command {
-	var script, message, from, to string
+	var script, message, from, to, address string
 	var many []string
+	var acc account
+	var newest int
 	c := &cobra.Command{
-		Use:   "sieve --script FILE [--message FILE | --messages DIR|MBOX]",
+		Use:   "sieve [--script FILE] [--message FILE | --messages DIR|MBOX | --account ADDRESS]",
 		Short: a.say("read a Sieve filter: what is wrong with it, and which line does what to a message"),
-		Long: a.say(`Reads a Sieve filter: faults with their lines, and rules that never match or are never reached. With a message it runs the filter and says which line fired, what happens to the message and why; with many messages, which of them would be thrown away, refused, filed or sent on.
+		Long: a.say(`Reads a Sieve filter: faults with their lines, and rules that never match or are never reached. With a message it runs the filter and says which line fired, what happens to the message and why; with many messages, which of them would be thrown away, refused, filed or sent on. With --account it runs the filter that is active on the server (or that of --script) over the newest messages of the inbox.
 
 Nothing is sent, filed or changed. The envelope is taken from Return-Path and Delivered-To; give --from and --to where you know better.`),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if script == "" || message != "" && len(many) > 0 {
-				return usage(finding.S("sieve wants --script FILE and, if at all, one of --message and --messages", nil), finding.S("see {{.Cmd}} --help", finding.Args{"Cmd": cmd.CommandPath()}))
+			if script == "" && address == "" || message != "" && len(many) > 0 || address != "" && message+strings.Join(many, "") != "" {
+				return usage(finding.S("sieve wants --script FILE or --account ADDRESS and, if at all, one of --message and --messages", nil), finding.S("see {{.Cmd}} --help", finding.Args{"Cmd": cmd.CommandPath()}))
 			}
-			a.begin(cmd)
+			ctx := a.begin(cmd)
+			if address != "" {
+				return a.sieveAccount(ctx, address, script, newest, &acc)
+			}
 			src, err := a.readAll(script, sievelang.MaxScript+1)
 			if err != nil {
 				return err
@@ -60,7 +68,60 @@ Nothing is sent, filed or changed. The envelope is taken from Return-Path and De
 	c.Flags().StringSliceVar(&many, "messages", nil, a.say("a folder, maildir or mbox to run it over (repeatable)"))
 	c.Flags().StringVar(&from, "from", "", a.say("envelope sender (MAIL FROM; default: from Return-Path)"))
 	c.Flags().StringVar(&to, "to", "", a.say("envelope recipient (RCPT TO; default: from Delivered-To)"))
+	c.Flags().StringVar(&address, "account", "", a.say("run the filter of this account over the newest messages of its inbox (ManageSieve and IMAP; logs in)"))
+	c.Flags().IntVar(&newest, "newest", 50, a.say("how many messages of the account, at most 100"))
+	a.accountFlags(c, &acc)
 	return c
+}
+
+// sieveAccount runs the active filter of an account, or one that is still to be stored there, over its newest messages.
+func (a *app) sieveAccount(ctx context.Context, address, script string, newest int, acc *account) error {
+	if !isAddress(address) || newest < 1 || newest > 100 {
+		return usage(finding.S("--account wants a mail address, and --newest a number from 1 to 100", nil), finding.Sentence{})
+	}
+	env, err := a.env()
+	if err != nil {
+		return err
+	}
+	o := server.LoginOptions{Address: address, Newest: newest, Whole: 64 << 10, Script: true, Protocols: []string{"imap", "managesieve"}}
+	name, text := script, []byte(nil)
+	if script != "" {
+		o.Protocols = o.Protocols[:1]
+		if text, err = a.readAll(script, sievelang.MaxScript+1); err != nil {
+			return err
+		}
+	}
+	if err := a.logInAs(acc, &o); err != nil {
+		return err
+	}
+	began := env.Now()
+	s, fs, err := server.LookIn(ctx, env, o)
+	if err != nil {
+		return err
+	}
+	box, shelf := s.Visit("imap"), s.Visit("managesieve")
+	if box == nil || shelf == nil && script == "" {
+		return a.show(server.LoginReport(env, s, fs, began))
+	}
+	if script == "" {
+		for _, x := range shelf.Scripts {
+			if x.Active {
+				name, text = x.Name, []byte(x.Text)
+			}
+		}
+		if name == "" {
+			return a.show(sieve.NoneActive(env, address, began))
+		}
+	}
+	r := sieve.Read(name, text)
+	var lines []sieve.Line
+	if r.Script != nil {
+		for _, m := range box.Newest {
+			lines = append(lines, r.Of("INBOX "+m.UID, m.Raw, sieve.Envelope{To: &address, Size: m.Size}, began))
+		}
+		return a.show(r.Many(lines, began))
+	}
+	return a.show(r.Survey("", nil, sieve.Envelope{}, began))
 }
 
 func (a *app) readAll(name string, limit int64) ([]byte, error) {

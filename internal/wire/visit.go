@@ -41,6 +41,31 @@ type VisitPlan struct {
 	Security Security   `json:"security,omitempty"`
 	Login    *Login     `json:"login,omitempty"` // nil: look from outside only
 	Newest   int        `json:"newest,omitempty"`
+	Whole    int        `json:"whole,omitempty"`  // bytes to read of each of the newest messages, beside their headers
+	Script   bool       `json:"script,omitempty"` // ManageSieve: read the active script
+	Seek     *Seek      `json:"seek,omitempty"`
+}
+
+// Seek looks for one message by its Message-ID, in every folder that IMAP shows or among the newest of a POP3 maildrop,
+// after the login and instead of everything else.
+type Seek struct {
+	ID     string        `json:"id"`               // without the angle brackets
+	Wait   time.Duration `json:"wait,omitempty"`   // IMAP: how long to look again and again; 0 looks once
+	Turn   int           `json:"turn,omitempty"`   // POP3: which of several visits, so that recordings keep them apart
+	Remove bool          `json:"remove,omitempty"` // delete this one message, and nothing else, once it was read
+}
+
+// Sought is a message that Seek found.
+type Sought struct {
+	Folder  string        `json:"folder"`
+	Use     string        `json:"use,omitempty"` // special use of the folder
+	UID     string        `json:"uid"`
+	Header  string        `json:"header"`            // as it stands, at most 64 kB
+	Arrived string        `json:"arrived,omitempty"` // IMAP's INTERNALDATE
+	Flags   string        `json:"flags,omitempty"`
+	After   time.Duration `json:"after"` // since the visit began
+	Removed bool          `json:"removed,omitempty"`
+	Marked  bool          `json:"marked,omitempty"` // marked as deleted, but not expunged: the server cannot do that for one message
 }
 
 // VisitDoor is what a visit needs from the world. Dial is required.
@@ -77,6 +102,7 @@ type Visit struct {
 	Unseen     int64             `json:"unseen,omitempty"`
 	Newest     []Brief           `json:"newest,omitempty"` // newest messages, newest first
 	Scripts    []Script          `json:"scripts,omitempty"`
+	Sought     *Sought           `json:"sought,omitempty"`
 	Transcript Transcript        `json:"transcript"`
 	Fault      *Fault            `json:"fault,omitempty"` // what ended the session early, if anything
 }
@@ -101,6 +127,9 @@ type Folder struct {
 	Name  string   `json:"name"` // decoded from modified UTF-7
 	Flags []string `json:"flags,omitempty"`
 	Use   string   `json:"use,omitempty"` // special use of RFC 6154 without the backslash: Sent, Trash, Junk, Drafts, Archive
+
+	Messages int64 `json:"messages,omitempty"` // asked for where the quota is nearly used up
+	Bytes    int64 `json:"bytes,omitempty"`
 }
 
 // Quota is a limit of an account. Units are as RFC 9208 has them, storage in bytes here.
@@ -120,12 +149,14 @@ type Brief struct {
 	From    string `json:"from,omitempty"`
 	Subject string `json:"subject,omitempty"`
 	Date    string `json:"date,omitempty"`
+	Raw     []byte `json:"raw,omitempty"` // the message, as much of it as VisitPlan.Whole asks for
 }
 
 // Script is a Sieve script on the server.
 type Script struct {
 	Name   string `json:"name"`
 	Active bool   `json:"active,omitempty"`
+	Text   string `json:"text,omitempty"` // where VisitPlan.Script asks for it
 }
 
 // Step finds the first step of that name, or nil.
@@ -191,6 +222,9 @@ func pay(ctx context.Context, d VisitDoor, protocol string, p VisitPlan, walk fu
 	defer leave()
 	t.begun, t.step = time.Now(), time.Now()
 	t.end = t.begun.Add(6 * d.Timeout)
+	if p.Seek != nil {
+		t.end = t.end.Add(p.Seek.Wait)
+	}
 	ctx, cancel := context.WithDeadline(ctx, t.end)
 	defer cancel()
 	if t.connect(ctx, where) {
@@ -319,19 +353,47 @@ func (t *Talk) Line() (string, error) {
 	return line, nil
 }
 
-// Literal reads exactly n bytes; more than 64 kB are refused before a byte is read.
+// Literal reads exactly n bytes; more than 64 kB are refused before a byte is read. Bytes that are no UTF-8 are written
+// \xNN.
 func (t *Talk) Literal(n int64) (string, error) {
-	if n < 0 || n > 64<<10 || t.bytes+int(n) > maxVisitBytes {
-		return "", &Fault{Kind: Limit, Text: fmt.Sprintf("the server announces a literal of %d bytes; mailwhy reads at most 64 kB", n)}
+	raw, err := t.Block(n)
+	return tidy(string(raw)), err
+}
+
+// maxBlock is how long a literal may be.
+const maxBlock = 64 << 10
+
+// Block reads exactly n bytes as they are; more than 64 kB are refused before a byte is read.
+func (t *Talk) Block(n int64) ([]byte, error) {
+	if n < 0 || n > maxBlock || t.bytes+int(n) > maxVisitBytes {
+		return nil, &Fault{Kind: Limit, Text: fmt.Sprintf("the server announces a literal of %d bytes; mailwhy reads at most 64 kB", n)}
 	}
 	raw := make([]byte, n)
 	if _, err := io.ReadFull(t.r, raw); err != nil {
-		return "", err
+		return nil, err
 	}
 	t.bytes += int(n)
 	t.Note(Received, fmt.Sprintf("[%d bytes]", n))
-	return tidy(string(raw)), nil
+	return raw, nil
 }
+
+// Rest waits between two looks; false means that the time of the visit, or the context, is over.
+func (t *Talk) Rest(ctx context.Context, d time.Duration) bool {
+	if time.Now().Add(d).After(t.end) {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// Since is the time since the visit began.
+func (t *Talk) Since() time.Duration { return time.Since(t.begun) }
 
 func tidy(s string) string {
 	if utf8.ValidString(s) {

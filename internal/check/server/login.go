@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -25,6 +26,8 @@ type LoginOptions struct {
 	Secret    string   // password or token
 	Insecure  bool     // send it even without TLS, or where the certificate is not believed
 	Newest    int      // how many messages to show
+	Whole     int      // how many bytes of each of them to read; 0: their headers only
+	Script    bool     // read the active Sieve script
 }
 
 // LoginSurvey is what `mailwhy login` finds out; it is the report's Facts.
@@ -47,7 +50,27 @@ type Way struct {
 // Login tries to log in by each protocol in turn and says what came of it. After a refusal that further tries would make
 // worse (wrong password, lock, block) the other protocols are left alone.
 func Login(ctx context.Context, env *check.Env, o LoginOptions) (*finding.Report, error) {
-	began, subject := env.Now(), finding.Subject{Kind: finding.KindAddress, Name: o.Address}
+	began := env.Now()
+	s, fs, err := LookIn(ctx, env, o)
+	if err != nil {
+		return nil, err
+	}
+	return LoginReport(env, s, fs, began), nil
+}
+
+// LoginReport is the report of a survey that began then.
+func LoginReport(env *check.Env, s *LoginSurvey, fs []finding.Finding, began time.Time) *finding.Report {
+	subject := finding.Subject{Kind: finding.KindAddress, Name: s.Address}
+	r := check.NewReport(env, "login", subject, began, fs, s.sections(), s)
+	if r.Headline.State == finding.StateOK {
+		r.Headline.Says = finding.S("{{.Address}} can log in: {{list .How}}.", finding.Args{"Address": s.Address, "How": s.ways()})
+	}
+	return r
+}
+
+// LookIn is Login without the report, for surveys that hold more than the login.
+func LookIn(ctx context.Context, env *check.Env, o LoginOptions) (*LoginSurvey, []finding.Finding, error) {
+	subject := finding.Subject{Kind: finding.KindAddress, Name: o.Address}
 	if o.User == "" {
 		o.User = o.Address
 	}
@@ -56,7 +79,7 @@ func Login(ctx context.Context, env *check.Env, o LoginOptions) (*finding.Report
 	}
 	judge, err := newJudge(env, subject, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := &LoginSurvey{Address: o.Address, User: o.User}
 	var fs []finding.Finding
@@ -78,13 +101,44 @@ func Login(ctx context.Context, env *check.Env, o LoginOptions) (*finding.Report
 			break
 		}
 	}
-	fs = judge.whole(fs, s)
-	r := check.NewReport(env, "login", subject, began, fs, s.sections(), s)
-	if r.Headline.State == finding.StateOK {
-		r.Headline.Says = finding.S("{{.Address}} can log in: {{list .How}}.", finding.Args{"Address": o.Address, "How": s.ways()})
-	}
-	return r, nil
+	return s, judge.whole(fs, s), nil
 }
+
+// Visit gives the session of a protocol that let us in, or nil.
+func (s *LoginSurvey) Visit(protocol string) *wire.Visit {
+	for i := range s.Ports {
+		if p := &s.Ports[i]; p.Protocol == protocol && p.Visit != nil && p.Visit.LoggedIn {
+			return p.Visit
+		}
+	}
+	return nil
+}
+
+// Join adds what another survey of the same account saw.
+func (s *LoginSurvey) Join(o *LoginSurvey) *LoginSurvey {
+	if s == nil {
+		return o
+	}
+	s.Ports, s.Servers = append(s.Ports, o.Ports...), append(s.Servers, o.Servers...)
+	if s.Stopped == "" {
+		s.Stopped = o.Stopped
+	}
+	return s
+}
+
+// Spoke tells that a server took a connection.
+func (s *LoginSurvey) Spoke() bool {
+	return slices.ContainsFunc(s.Ports, func(p Port) bool { return p.open() })
+}
+
+// AboutQuota tells a rule about room in the mailbox.
+func AboutQuota(r *finding.Rule) bool { return r == ruleQuotaFull || r == ruleQuotaNear }
+
+// Sections draws what was tried and seen.
+func (s *LoginSurvey) Sections() []finding.Section { return s.sections() }
+
+// Ways names the protocols that let us in: "IMAP 993".
+func (s *LoginSurvey) Ways() []string { return s.ways() }
 
 // stops gives the refusal after which no other protocol is tried, "" for none.
 func stops(fs []finding.Finding) string {
@@ -142,7 +196,7 @@ func reach(ctx context.Context, env *check.Env, w Way, addr netip.Addr, o *Login
 	for _, s := range ports(w.Protocol, w.Port) {
 		next := &Port{Protocol: s.protocol, Addr: addr, Port: s.port, Implicit: s.implicit}
 		login := &wire.Login{User: o.User, Mechanism: o.Mechanism, InClear: o.Insecure, Secret: o.Secret}
-		next.visit(ctx, env, w.Host, login, o.Newest)
+		next.visit(ctx, env, w.Host, wire.VisitPlan{Login: login, Newest: o.Newest, Whole: o.Whole, Script: o.Script})
 		if next.open() {
 			return next
 		}

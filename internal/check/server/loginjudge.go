@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/check"
@@ -153,7 +155,7 @@ func (j *loginJudge) quota(p *Port) (fs []finding.Finding) {
 		if q.Limit <= 0 {
 			continue
 		}
-		args := finding.Args{"Used": amount(q.Resource, q.Used), "Limit": amount(q.Resource, q.Limit)}
+		args := finding.Args{"Used": amount(q.Resource, q.Used), "Limit": amount(q.Resource, q.Limit), "Biggest": biggest(p.Visit, 3)}
 		ev := finding.Evidence{Source: "imap", Place: p.place(), Raw: fmt.Sprintf("QUOTA %s %s %d %d", q.Root, q.Resource, q.Used, q.Limit)}
 		switch {
 		case q.Used >= q.Limit:
@@ -165,6 +167,27 @@ func (j *loginJudge) quota(p *Port) (fs []finding.Finding) {
 		}
 	}
 	return fs
+}
+
+// biggest names the folders that take most of the room, with their sizes.
+func biggest(v *wire.Visit, most int) (out []string) {
+	for _, f := range bySize(v) {
+		if len(out) < most {
+			out = append(out, f.Name+" ("+finding.Size(f.Bytes)+")")
+		}
+	}
+	return out
+}
+
+// bySize lists the folders whose size is known, biggest first.
+func bySize(v *wire.Visit) (out []wire.Folder) {
+	for _, f := range v.Folders {
+		if f.Bytes > 0 {
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b wire.Folder) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return out
 }
 
 func amount(resource string, n int64) finding.Sentence {
@@ -269,6 +292,13 @@ func (p *Port) inside() (out []finding.Section) {
 		return nil
 	}
 	name := finding.Args{"Port": p.label()}
+	if big := bySize(v); len(big) > 0 {
+		sec := finding.Section{Title: finding.S("biggest folders ({{.Port}})", name), Columns: []finding.Sentence{finding.S("folder", nil), finding.S("size", nil), finding.S("messages", nil)}}
+		for _, f := range big[:min(len(big), 10)] {
+			sec.Rows = append(sec.Rows, finding.Cells(finding.Raw(f.Name), finding.Raw(finding.Size(f.Bytes)), finding.Raw(strconv.FormatInt(f.Messages, 10))))
+		}
+		out = append(out, sec)
+	}
 	if len(v.Folders) > 0 {
 		sec := finding.Section{Title: finding.S("folders ({{.Port}})", name), Folded: len(v.Folders) > 12}
 		for _, f := range v.Folders {

@@ -112,7 +112,7 @@ var (
 	}
 	ruleQuotaFull = &finding.Rule{
 		ID: "login.quota-full", Severity: finding.Error, Owner: finding.OwnerRecipient,
-		Title: "mailbox full", Says: "the mailbox is full: {{.Used}} of {{.Limit}}",
+		Title: "mailbox full", Says: "the mailbox is full: {{.Used}} of {{.Limit}}{{if .Biggest}}; most of it in {{list .Biggest}}{{end}}",
 		OK:     "the quota has room: {{.Used}} of {{.Limit}}",
 		Why:    "New mail is refused or waits at the senders, and nothing can be saved in any folder, sent mail included.",
 		Repair: "Delete what is not needed, empty the trash, or have the administrator raise the quota.",
@@ -120,7 +120,7 @@ var (
 	}
 	ruleQuotaNear = &finding.Rule{
 		ID: "login.quota-near", Severity: finding.Warning, Owner: finding.OwnerRecipient,
-		Title: "mailbox nearly full", Says: "the mailbox is nearly full: {{.Used}} of {{.Limit}}",
+		Title: "mailbox nearly full", Says: "the mailbox is nearly full: {{.Used}} of {{.Limit}}{{if .Biggest}}; most of it in {{list .Biggest}}{{end}}",
 		Why:    "Once it is full, new mail is refused.",
 		Repair: "Delete what is not needed, empty the trash, or have the administrator raise the quota.",
 		Refs:   []finding.Ref{finding.RFC(9208, "")},

@@ -147,18 +147,19 @@ func (s *Survey) look(ctx context.Context, env *check.Env) {
 	}
 	var wg sync.WaitGroup
 	for i := range s.Ports {
-		wg.Go(func() { s.Ports[i].visit(ctx, env, s.Host, nil, 0); s.Ports[i].greet(ctx, env, s.Host) })
+		wg.Go(func() { s.Ports[i].visit(ctx, env, s.Host, wire.VisitPlan{}); s.Ports[i].greet(ctx, env, s.Host) })
 	}
 	wg.Wait()
 }
 
-// visit holds the session of a port. What could not even be replayed is left out: the port then has no session.
-func (p *Port) visit(ctx context.Context, env *check.Env, host string, login *wire.Login, newest int) {
+// visit holds the session of a port; plan says what to do there. What could not even be replayed is left out: the port
+// then has no session.
+func (p *Port) visit(ctx context.Context, env *check.Env, host string, plan wire.VisitPlan) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		host = ""
 	}
 	if p.Protocol == "smtp" {
-		plan := smtp.Plan{Host: host, Addr: p.Addr, Port: p.Port, HELO: env.Probe.HELO, Login: login}
+		plan := smtp.Plan{Host: host, Addr: p.Addr, Port: p.Port, HELO: env.Probe.HELO, Login: plan.Login}
 		if p.Implicit {
 			plan.Security = smtp.Implicit
 		}
@@ -167,7 +168,7 @@ func (p *Port) visit(ctx context.Context, env *check.Env, host string, login *wi
 		p.Session, _ = smtp.Run(ctx, d, plan)
 		return
 	}
-	plan := wire.VisitPlan{Host: host, Addr: p.Addr, Port: p.Port, Login: login, Newest: newest}
+	plan.Host, plan.Addr, plan.Port = host, p.Addr, p.Port
 	if p.Implicit {
 		plan.Security = wire.Implicit
 	}

@@ -128,3 +128,6 @@ var Rules = []*finding.Rule{
 	ruleSyntax, ruleRequire, ruleMeaning, ruleRegex, ruleNever, ruleAll, ruleUnreachable, ruleUnused, ruleNotRun,
 	ruleDiscarded, ruleRejected, ruleFiled, ruleForwarded, ruleWithheld,
 }
+
+// Loses tells a rule about a message that does not reach the user at all.
+func Loses(r *finding.Rule) bool { return r == ruleDiscarded || r == ruleRejected }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail/header"
 	lang "github.com/mailwhy/mailwhy/internal/mail/sieve"
@@ -35,7 +36,7 @@ type Facts struct {
 	Message  string            `json:"message,omitempty"`
 	Result   *lang.Result      `json:"result,omitempty"`
 	Messages []Line            `json:"messages,omitempty"`
-	Counts   map[lang.Kind]int `json:"counts,omitempty"`
+	Counts   map[lang.Kind]int `json:"outcomes,omitempty"`
 }
 
 // SyntaxFact is the fault of form.
@@ -65,7 +66,10 @@ func Read(name string, src []byte) *Script {
 }
 
 // Envelope is the envelope of a message as the user knows it; nil means: take it from the header.
-type Envelope struct{ From, To *string }
+type Envelope struct {
+	From, To *string
+	Size     int64 // of a message of which only the beginning is at hand, in bytes; 0: all of it is
+}
 
 // Run runs the script over a message; it must have been read without a fault of form.
 func (s *Script) Run(raw []byte, env Envelope, now time.Time) (*lang.Result, *header.Block) {
@@ -83,6 +87,7 @@ func (s *Script) Run(raw []byte, env Envelope, now time.Time) (*lang.Result, *he
 	if env.To != nil {
 		m.To = bare(*env.To)
 	}
+	m.Size = max(m.Size, env.Size)
 	return s.Script.Run(m, lang.Options{Now: now}), h
 }
 
@@ -125,6 +130,15 @@ func (s *Script) Survey(message string, raw []byte, env Envelope, now time.Time)
 		r.Headline = scriptHeadline(s, fs)
 	}
 	return r
+}
+
+// NoneActive is the report about an account on which no filter runs.
+func NoneActive(env *check.Env, address string, began time.Time) *finding.Report {
+	return &finding.Report{
+		Command: "sieve", Target: finding.Subject{Kind: finding.KindAddress, Name: address}, Started: began, Took: env.Now().Sub(began),
+		Headline: finding.Headline{State: finding.StateOK, Says: finding.S("No filter is active for {{.Address}}: every message stays in the inbox.", finding.Args{"Address": address})},
+		Facts:    &Facts{Requires: []string{}, Problems: []lang.Problem{}},
+	}
 }
 
 func state(fs []finding.Finding) finding.State {

@@ -3,7 +3,8 @@
 //
 // Promise: a visit is plain data that can be recorded and judged again; nothing here judges. Time, lines, bytes,
 // literals and nesting are bounded whatever the server sends, and the password stands in no transcript. The INBOX is
-// opened with EXAMINE and read with BODY.PEEK: nothing is marked, moved or deleted. RFCs: 3501 and 9051 (IMAP), 2595
+// opened with EXAMINE and read with BODY.PEEK: nothing is marked, moved or deleted, but for the one message that Seek
+// with Remove names. RFCs: 3501 and 9051 (IMAP), 2595
 // and 8314 (TLS), 4959 (SASL-IR), 2971 (ID), 6154 (special use), 9208 (quota), 5530 (response codes).
 package imap
 
@@ -29,7 +30,9 @@ func Run(ctx context.Context, d wire.VisitDoor, p wire.VisitPlan) (*wire.Visit, 
 
 type client struct {
 	*wire.Talk
-	tag int
+	tag   int
+	names map[string]string // folder names as the server writes them, by their decoded form
+	exact bool              // literals are message text: their bytes stay as they are
 }
 
 func (c *client) walk(ctx context.Context) {
@@ -55,7 +58,9 @@ func (c *client) walk(ctx context.Context) {
 			c.logout()
 			return
 		}
-		if !c.inside() {
+		if c.V.Plan.Seek != nil {
+			c.seek(ctx)
+		} else if !c.inside() {
 			return
 		}
 	}
@@ -176,13 +181,21 @@ func (c *client) logical() (string, error) {
 			b.WriteString(line)
 			return b.String(), nil
 		}
-		lit, err := c.Literal(n)
+		lit, err := c.literal(n)
 		if err != nil {
 			return "", err
 		}
 		b.WriteString(head + "\x00" + strconv.Itoa(len(lit)) + "\x00" + lit)
 	}
 	return "", &wire.Fault{Kind: wire.Limit, Text: "more than 200 literals in one answer"}
+}
+
+func (c *client) literal(n int64) (string, error) {
+	if !c.exact {
+		return c.Literal(n)
+	}
+	raw, err := c.Block(n)
+	return string(raw), err
 }
 
 // literalAt finds "{123}" or "{123+}" at the end of a line. A number beyond 63 bits counts as the largest.
@@ -340,6 +353,9 @@ func (c *client) inside() bool {
 			return false
 		}
 	}
+	if c.nearlyFull() && !c.sizes() {
+		return false
+	}
 	status, ok := c.do("select", "EXAMINE INBOX", "", func(line string) {
 		if n, is := strings.CutSuffix(strings.ToUpper(line), " EXISTS"); is {
 			c.V.Count, _ = strconv.ParseInt(n, 10, 64)
@@ -348,10 +364,23 @@ func (c *client) inside() bool {
 	if !ok || status != "OK" || c.V.Count <= 0 || c.V.Plan.Newest <= 0 {
 		return ok
 	}
-	from := max(1, c.V.Count-int64(min(c.V.Plan.Newest, 50))+1)
-	_, ok = c.do("fetch", fmt.Sprintf("FETCH %d:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM SUBJECT DATE)])", from), "", c.seeMessage)
+	newest := min(c.V.Plan.Newest, maxNewest)
+	from := max(1, c.V.Count-int64(newest)+1)
+	items := "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM SUBJECT DATE)]"
+	if c.V.Plan.Whole > 0 {
+		items += fmt.Sprintf(" BODY.PEEK[]<0.%d>", min(c.V.Plan.Whole, maxWhole/newest))
+		c.exact = true
+		defer func() { c.exact = false }()
+	}
+	_, ok = c.do("fetch", fmt.Sprintf("FETCH %d:* (%s)", from, items), "", c.seeMessage)
 	return ok
 }
+
+// Bounds on the newest messages: how many, and how many bytes of all together.
+const (
+	maxNewest = 100
+	maxWhole  = 1 << 20
+)
 
 func (c *client) seeFolder(line string) {
 	rest, is := cutFold(line, "LIST ")
@@ -363,6 +392,10 @@ func (c *client) seeFolder(line string) {
 		return
 	}
 	f := wire.Folder{Name: decodeName(v[2].text)}
+	if c.names == nil {
+		c.names = map[string]string{}
+	}
+	c.names[f.Name] = v[2].text
 	for _, n := range v[0].list {
 		f.Flags = append(f.Flags, n.text)
 		switch strings.ToLower(n.text) {
@@ -395,7 +428,7 @@ func (c *client) seeQuota(line string) {
 
 func (c *client) seeMessage(line string) {
 	num, rest, ok := strings.Cut(line, " ")
-	if _, err := strconv.Atoi(num); err != nil || !ok || len(c.V.Newest) >= 100 {
+	if _, err := strconv.Atoi(num); err != nil || !ok || len(c.V.Newest) >= maxNewest {
 		return
 	}
 	rest, is := cutFold(rest, "FETCH ")
@@ -418,6 +451,8 @@ func (c *client) seeMessage(line string) {
 				flags = append(flags, f.text)
 			}
 			b.Flags = strings.Join(flags, " ")
+		case strings.HasPrefix(key, "BODY[]"):
+			b.Raw = []byte(l[1].text)
 		case strings.HasPrefix(key, "BODY["):
 			wire.HeaderInto(&b, l[1].text)
 		}

@@ -44,7 +44,7 @@ func (c *client) walk(ctx context.Context) {
 			if len(v) > 0 && len(c.V.Scripts) < 1000 {
 				c.V.Scripts = append(c.V.Scripts, wire.Script{Name: v[0], Active: len(v) > 1 && strings.EqualFold(v[1], "ACTIVE")})
 			}
-		}); !ok {
+		}); !ok || c.V.Plan.Script && !c.active() {
 			return
 		}
 	}
@@ -52,6 +52,27 @@ func (c *client) walk(ctx context.Context) {
 		c.do("logout", "LOGOUT", nil)
 		c.V.Fault = nil
 	}
+}
+
+// active reads the script that runs.
+func (c *client) active() bool {
+	for i := range c.V.Scripts {
+		x := &c.V.Scripts[i]
+		if !x.Active {
+			continue
+		}
+		_, ok := c.do("script", "GETSCRIPT "+quote(x.Name), func(v []string) {
+			if len(v) > 0 {
+				x.Text = v[0]
+			}
+		})
+		return ok
+	}
+	return true
+}
+
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 func has(caps []string, name string) bool {

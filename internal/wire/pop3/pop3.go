@@ -3,7 +3,8 @@
 // messages.
 //
 // Promise: a visit is plain data that can be recorded and judged again; nothing here judges. Time, lines and bytes are
-// bounded whatever the server sends, and the password stands in no transcript. DELE is never said, RETR neither. RFCs:
+// bounded whatever the server sends, and the password stands in no transcript. RETR is never said, and DELE only for the
+// one message that Seek with Remove names. RFCs:
 // 1939 (POP3), 2449 (CAPA, response codes), 2595 (STLS), 5034 (SASL), 3206 (SYS and AUTH codes).
 package pop3
 
@@ -50,12 +51,20 @@ func (c *client) walk(ctx context.Context) {
 			c.V.ID = map[string]string{"implementation": text}
 		}
 	}
-	if c.V.Plan.Login != nil && c.login() && !c.inside() {
+	look := c.inside
+	if c.V.Plan.Seek != nil {
+		look = c.seek
+	}
+	if c.V.Plan.Login != nil && c.login() && !look() {
 		return
 	}
 	if c.V.Fault == nil {
-		c.do("logout", "QUIT", "", nil)
+		status, _ := c.do("logout", "QUIT", "", nil)
 		c.V.Fault = nil
+		if s := c.V.Sought; s != nil && s.Marked { // it is QUIT that deletes
+			s.Removed = status == "+OK"
+			s.Marked = !s.Removed
+		}
 	}
 }
 
