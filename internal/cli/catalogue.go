@@ -13,6 +13,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
 	"github.com/mailwhy/mailwhy/internal/check/caa"
+	"github.com/mailwhy/mailwhy/internal/check/canary"
 	"github.com/mailwhy/mailwhy/internal/check/capture"
 	"github.com/mailwhy/mailwhy/internal/check/content"
 	"github.com/mailwhy/mailwhy/internal/check/court"
@@ -84,6 +85,7 @@ var catalogue = [][]*finding.Rule{
 	spf.Rules,
 	server.Rules,
 	monitor.Rules,
+	canary.Rules,
 	message.Rules, hops.Rules, fields.Rules, lookalike.Rules, results.Rules, content.Rules, score.Rules,
 }
 

@@ -39,4 +39,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).serveCommand,
 	(*app).threatCommand,
 	(*app).receiveCommand,
+	(*app).canaryCommand,
 }

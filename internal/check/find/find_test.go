@@ -50,7 +50,7 @@ func survey(t *testing.T, lines string, web nethttp.HandlerFunc) (*finding.Repor
 		}
 		tl := tls.NewListener(ln, wiretest.Config(cert))
 		if addr == "192.0.2.12:443" {
-			srv := &nethttp.Server{Handler: web, ReadHeaderTimeout: time.Second}
+			srv := &nethttp.Server{Handler: web, ReadHeaderTimeout: 30 * time.Second}
 			go srv.Serve(tl)
 			t.Cleanup(func() { srv.Close() })
 			continue
@@ -65,9 +65,9 @@ func survey(t *testing.T, lines string, web nethttp.HandlerFunc) (*finding.Repor
 			}
 		}()
 	}
-	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: time.Second})
+	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 30 * time.Second})
 	t.Cleanup(func() { c.Close() })
-	env := &check.Env{DNS: c, Dial: w, Roots: ca.Pool(), Now: time.Now, Know: knowledge.Embedded(), Probe: check.Probe{Timeout: 2 * time.Second, NoIPv6: true}}
+	env := &check.Env{DNS: c, Dial: w, Roots: ca.Pool(), Now: time.Now, Know: knowledge.Embedded(), Probe: check.Probe{Timeout: time.Minute, NoIPv6: true}}
 	r, err := Survey(context.Background(), env, "mine.test", "li@mine.test")
 	if err != nil {
 		t.Fatal(err)

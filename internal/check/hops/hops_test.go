@@ -125,3 +125,12 @@ func TestManyLinesAreBounded(t *testing.T) {
 		t.Errorf("findings %q", got)
 	}
 }
+
+// TestLMTPIsNoBorder holds that a mailbox server behind the mail server is not taken for the border.
+func TestLMTPIsNoBorder(t *testing.T) {
+	p := read(t, []string{"from mx.mine.example (mx.mine.example [11.0.1.25]) by imap.other.example with LMTP id 1; Mon, 5 Oct 2026 10:00:03 +0000",
+		"from mail.far.example (mail.far.example [11.9.9.9]) by mx.mine.example with ESMTPS id 2; Mon, 5 Oct 2026 10:00:02 +0000"}, Options{})
+	if p.Believed() != 2 || p.Origin.String() != "11.9.9.9" {
+		t.Errorf("believed %d lines, origin %v", p.Believed(), p.Origin)
+	}
+}

@@ -115,6 +115,8 @@ func (t trust) ours(h, older *Hop, org string) bool {
 		return true
 	case h.IP.IsValid() && !global(h.IP), !h.IP.IsValid() && h.Kind != received.Unread:
 		return true // inside one system or one private network
+	case strings.HasPrefix(h.With, "LMTP"):
+		return true // RFC 2033 section 5: spoken to a mailbox server by the mail server in front of it, never across networks
 	case !t.empty():
 		// The reverse name is our server's own finding; a greeting counts only where the next line was written under it.
 		return t.host(h.RDNS) || h.RDNS == "" && t.host(h.greeting()) && strings.EqualFold(h.greeting(), older.By)

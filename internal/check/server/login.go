@@ -28,6 +28,15 @@ type LoginOptions struct {
 	Newest    int      // how many messages to show
 	Whole     int      // how many bytes of each of them to read; 0: their headers only
 	Script    bool     // read the active Sieve script
+
+	Seek *wire.Seek // by IMAP or POP3: look for this message instead of looking around
+	Send *Parcel    // by SMTP: hand this message over after the login. It is delivered
+}
+
+// Parcel is a message to be sent.
+type Parcel struct {
+	From, To string // of the envelope
+	Message  []byte
 }
 
 // LoginSurvey is what `mailwhy login` finds out; it is the report's Facts.
@@ -196,7 +205,7 @@ func reach(ctx context.Context, env *check.Env, w Way, addr netip.Addr, o *Login
 	for _, s := range ports(w.Protocol, w.Port) {
 		next := &Port{Protocol: s.protocol, Addr: addr, Port: s.port, Implicit: s.implicit}
 		login := &wire.Login{User: o.User, Mechanism: o.Mechanism, InClear: o.Insecure, Secret: o.Secret}
-		next.visit(ctx, env, w.Host, wire.VisitPlan{Login: login, Newest: o.Newest, Whole: o.Whole, Script: o.Script})
+		next.visit(ctx, env, w.Host, wire.VisitPlan{Login: login, Newest: o.Newest, Whole: o.Whole, Script: o.Script, Seek: o.Seek}, o.Send)
 		if next.open() {
 			return next
 		}

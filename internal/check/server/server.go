@@ -147,19 +147,22 @@ func (s *Survey) look(ctx context.Context, env *check.Env) {
 	}
 	var wg sync.WaitGroup
 	for i := range s.Ports {
-		wg.Go(func() { s.Ports[i].visit(ctx, env, s.Host, wire.VisitPlan{}); s.Ports[i].greet(ctx, env, s.Host) })
+		wg.Go(func() { s.Ports[i].visit(ctx, env, s.Host, wire.VisitPlan{}, nil); s.Ports[i].greet(ctx, env, s.Host) })
 	}
 	wg.Wait()
 }
 
-// visit holds the session of a port; plan says what to do there. What could not even be replayed is left out: the port
+// visit holds the session of a port; plan says what to do there, and send what SMTP is to hand over, if anything. What could not even be replayed is left out: the port
 // then has no session.
-func (p *Port) visit(ctx context.Context, env *check.Env, host string, plan wire.VisitPlan) {
+func (p *Port) visit(ctx context.Context, env *check.Env, host string, plan wire.VisitPlan, send *Parcel) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		host = ""
 	}
 	if p.Protocol == "smtp" {
 		plan := smtp.Plan{Host: host, Addr: p.Addr, Port: p.Port, HELO: env.Probe.HELO, Login: plan.Login}
+		if send != nil {
+			plan.Envelope, plan.Message = []smtp.Mail{{From: send.From, To: []string{send.To}}}, send.Message
+		}
 		if p.Implicit {
 			plan.Security = smtp.Implicit
 		}

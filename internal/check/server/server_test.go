@@ -36,7 +36,7 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	b.env = &check.Env{Dial: b.w, Now: func() time.Time { return now }, Know: knowledge.Embedded(), Roots: b.ca.Pool(),
-		Probe: check.Probe{HELO: "probe.test", Timeout: 2 * time.Second}}
+		Probe: check.Probe{HELO: "probe.test", Timeout: time.Minute}}
 	return b
 }
 
@@ -144,7 +144,7 @@ func TestServer(t *testing.T) {
 			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{Greeting: "421 4.3.2 come again"}))
 		}},
 		{name: "mute", make: func(t *testing.T, b *bed) {
-			b.env.Probe.Timeout = 200 * time.Millisecond
+			b.env.Probe.Timeout = 2 * time.Second
 			b.must(t, b.w.Lines(addr+":143", &wiretest.Lines{}))
 		}, fail: []string{"server.mute"}},
 	} {

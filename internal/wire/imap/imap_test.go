@@ -85,7 +85,7 @@ func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
 
 func TestInside(t *testing.T) {
 	v := visit(t, &wiretest.Lines{Greeting: "* OK Dovecot ready.", Answer: dovecot},
-		wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}, Newest: 5}, 5*time.Second)
+		wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}, Newest: 5}, time.Minute)
 	if v.Fault != nil || !v.LoggedIn || v.Mechanism != "PLAIN" {
 		t.Fatalf("%+v\n%s", v.Fault, v.Transcript)
 	}
@@ -108,7 +108,7 @@ func TestInside(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
-	v := visit(t, &wiretest.Lines{Greeting: "* OK ready", Answer: dovecot}, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "falsch"}}, 5*time.Second)
+	v := visit(t, &wiretest.Lines{Greeting: "* OK ready", Answer: dovecot}, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "falsch"}}, time.Minute)
 	s := v.Step("login")
 	if v.LoggedIn || s == nil || s.Status != "NO" || s.Code != "AUTHENTICATIONFAILED" || v.Step("logout") == nil {
 		t.Errorf("%+v\n%s", s, v.Transcript)
@@ -123,7 +123,7 @@ func TestNoPasswordInClear(t *testing.T) {
 		}
 		return tag + " OK"
 	}}
-	v := visit(t, l, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}}, 5*time.Second)
+	v := visit(t, l, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}}, time.Minute)
 	if s := v.Step("login"); s == nil || s.Fault == nil || s.Fault.Text != wire.WhyNotEncrypted || !v.ClearLogin {
 		t.Errorf("%+v", s)
 	}
@@ -132,6 +132,14 @@ func TestNoPasswordInClear(t *testing.T) {
 			t.Errorf("sent %q", h)
 		}
 	}
+}
+
+// patience is short where a time-out is what must come, and so long that none comes where it must not.
+func patience(kind wire.FaultKind) time.Duration {
+	if kind == wire.Timeout {
+		return 200 * time.Millisecond
+	}
+	return time.Minute
 }
 
 // TestHostile holds the bounds: each server must end in a fault of the kind named, soon.
@@ -151,7 +159,7 @@ func TestHostile(t *testing.T) {
 		"says nothing":         {&wiretest.Lines{Answer: func(string, bool) string { return "" }}, wire.Timeout},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := visit(t, c.l, wire.VisitPlan{}, 200*time.Millisecond)
+			v := visit(t, c.l, wire.VisitPlan{}, patience(c.kind))
 			if v.Fault == nil || v.Fault.Kind != c.kind {
 				t.Errorf("%+v, want %s", v.Fault, c.kind)
 			}
@@ -159,6 +167,78 @@ func TestHostile(t *testing.T) {
 				t.Errorf("a transcript of %d lines", len(v.Transcript))
 			}
 		})
+	}
+}
+
+// answers lays answers of its own over dovecot's, by how a line begins behind its tag.
+func answers(over map[string]string) func(string, bool) string {
+	return func(line string, secure bool) string {
+		tag, rest, _ := strings.Cut(line, " ")
+		for begin, answer := range over {
+			if strings.HasPrefix(rest, begin) {
+				return strings.ReplaceAll(answer, "TAG", tag)
+			}
+		}
+		return dovecot(line, secure)
+	}
+}
+
+func TestSizesOfAFullMailbox(t *testing.T) {
+	for name, c := range map[string]struct {
+		over map[string]string
+		want int64
+	}{
+		"told by the server": {map[string]string{"AUTHENTICATE": "TAG OK [CAPABILITY IMAP4rev1 QUOTA STATUS=SIZE] in", `STATUS "INBOX"`: "* STATUS INBOX (MESSAGES 2 SIZE 900)\nTAG OK"}, 900},
+		"added up":           {map[string]string{`STATUS "INBOX"`: "* STATUS INBOX (MESSAGES 2)\nTAG OK", "FETCH 1:* (RFC822.SIZE)": "* 1 FETCH (RFC822.SIZE 400)\n* 2 FETCH (RFC822.SIZE 300)\nTAG OK"}, 700},
+		"a billion messages": {map[string]string{`STATUS "INBOX"`: "* STATUS INBOX (MESSAGES 1000000000)\nTAG OK", "FETCH 1:*": "flood:* 1 FETCH (RFC822.SIZE 1)\n"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := visit(t, &wiretest.Lines{Greeting: "* OK ready", Answer: answers(c.over)}, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}}, time.Minute)
+			if v.Fault != nil || len(v.Folders) != 2 || v.Folders[0].Bytes != c.want {
+				t.Errorf("%+v %+v\n%s", v.Fault, v.Folders, v.Transcript)
+			}
+		})
+	}
+}
+
+func TestSeek(t *testing.T) {
+	head := "Message-ID: <c.1@mine.example>\nSubject: x\n\n"
+	size := itoa(len(strings.ReplaceAll(head, "\n", "\r\n")))
+	found := map[string]string{
+		"AUTHENTICATE":   "TAG OK [CAPABILITY IMAP4rev1 UIDPLUS] in",
+		"UID SEARCH":     "* SEARCH 7\nTAG OK",
+		"UID FETCH 7":    "* 1 FETCH (UID 7 FLAGS () BODY[HEADER] {" + size + "}\n" + head + ")\nTAG OK",
+		"SELECT":         "TAG OK",
+		"UID STORE 7":    "TAG OK",
+		"UID EXPUNGE 7":  "TAG OK",
+		"UID SEARCH ALL": "TAG BAD",
+	}
+	plan := wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}, Seek: &wire.Seek{ID: "c.1@mine.example", Remove: true}}
+	l := &wiretest.Lines{Greeting: "* OK ready", Answer: answers(found)}
+	if v := visit(t, l, plan, time.Minute); v.Sought == nil || v.Sought.Folder != "INBOX" || !v.Sought.Removed || v.Sought.Marked {
+		t.Errorf("%+v\n%s", v.Sought, v.Transcript)
+	}
+	// Without UIDPLUS nothing is expunged: others' messages would go with it.
+	delete(found, "AUTHENTICATE")
+	l = &wiretest.Lines{Greeting: "* OK ready", Answer: answers(found)}
+	if v := visit(t, l, plan, time.Minute); v.Sought == nil || v.Sought.Removed || !v.Sought.Marked {
+		t.Errorf("%+v\n%s", v.Sought, v.Transcript)
+	}
+	for _, h := range l.Heard() {
+		if strings.Contains(h, "EXPUNGE") || strings.Contains(h, "CLOSE") {
+			t.Errorf("said %q", h)
+		}
+	}
+	// A server that names another message finds ours nowhere, and nothing is deleted.
+	found["UID FETCH 7"] = "* 1 FETCH (UID 7 BODY[HEADER] {2}\n\n)\nTAG OK"
+	l = &wiretest.Lines{Greeting: "* OK ready", Answer: answers(found)}
+	if v := visit(t, l, plan, time.Minute); v.Sought != nil || v.Fault != nil {
+		t.Errorf("%+v %+v", v.Sought, v.Fault)
+	}
+	for _, h := range l.Heard() {
+		if strings.Contains(h, "STORE") {
+			t.Errorf("said %q", h)
+		}
 	}
 }
 

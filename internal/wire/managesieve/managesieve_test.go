@@ -16,13 +16,18 @@ import (
 
 func visit(t *testing.T, l *wiretest.Lines, login *wire.Login) *wire.Visit {
 	t.Helper()
+	return visitFor(t, l, wire.VisitPlan{Login: login}, time.Minute)
+}
+
+func visitFor(t *testing.T, l *wiretest.Lines, p wire.VisitPlan, timeout time.Duration) *wire.Visit {
+	t.Helper()
 	w := wiretest.NewWorld()
 	t.Cleanup(func() { _ = w.Close() })
 	if err := w.Lines("198.51.100.7:4190", l); err != nil {
 		t.Fatal(err)
 	}
-	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: 3 * time.Second},
-		wire.VisitPlan{Addr: netip.MustParseAddr("198.51.100.7"), Port: 4190, Login: login})
+	p.Addr, p.Port = netip.MustParseAddr("198.51.100.7"), 4190
+	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: timeout}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,11 +100,34 @@ func TestHostile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.l.Answer = func(string, bool) string { return "stall" }
-			v := visit(t, c.l, nil)
+			timeout := time.Minute
+			if c.kind == wire.Timeout {
+				timeout = 500 * time.Millisecond
+			}
+			v := visitFor(t, c.l, wire.VisitPlan{}, timeout)
 			if v.Fault == nil || v.Fault.Kind != c.kind {
 				t.Errorf("%+v, want %s", v.Fault, c.kind)
 			}
 		})
+	}
+}
+
+func TestActiveScript(t *testing.T) {
+	plan := wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim", Mechanism: "PLAIN", InClear: true}, Script: true}
+	answer := func(line string, _ bool) string {
+		switch {
+		case strings.HasPrefix(line, "AUTHENTICATE"), line == "LOGOUT":
+			return "OK"
+		case line == "LISTSCRIPTS":
+			return "\"old\"\n\"a \\\"b\\\"\" ACTIVE\nOK"
+		case line == `GETSCRIPT "a \"b\""`:
+			return "{10}\nkeep;\nst\nOK"
+		}
+		return "NO"
+	}
+	v := visitFor(t, &wiretest.Lines{Greeting: greeting, Answer: answer}, plan, time.Minute)
+	if v.Fault != nil || len(v.Scripts) != 2 || v.Scripts[0].Text != "" || v.Scripts[1].Text != "keep;\r\nst\r" {
+		t.Errorf("%+v %+v\n%s", v.Fault, v.Scripts, v.Transcript)
 	}
 }
 

@@ -13,13 +13,18 @@ import (
 
 func visit(t *testing.T, l *wiretest.Lines, login *wire.Login) *wire.Visit {
 	t.Helper()
+	return visitFor(t, l, wire.VisitPlan{Login: login, Newest: 2}, time.Minute)
+}
+
+func visitFor(t *testing.T, l *wiretest.Lines, p wire.VisitPlan, timeout time.Duration) *wire.Visit {
+	t.Helper()
 	w := wiretest.NewWorld()
 	t.Cleanup(func() { _ = w.Close() })
 	if err := w.Lines("198.51.100.7:110", l); err != nil {
 		t.Fatal(err)
 	}
-	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: 3 * time.Second},
-		wire.VisitPlan{Addr: netip.MustParseAddr("198.51.100.7"), Port: 110, Login: login, Newest: 2})
+	p.Addr, p.Port = netip.MustParseAddr("198.51.100.7"), 110
+	v, err := Run(context.Background(), wire.VisitDoor{Dial: w, Timeout: timeout}, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +106,11 @@ func TestHostile(t *testing.T) {
 		"other protocol": {func(string, bool) string { return "220 what" }, wire.Protocol},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := visit(t, &wiretest.Lines{Greeting: "+OK ready", Answer: c.answer}, &wire.Login{User: "li", Secret: "geheim"})
+			timeout := time.Minute
+			if c.kind == wire.Timeout {
+				timeout = 500 * time.Millisecond
+			}
+			v := visitFor(t, &wiretest.Lines{Greeting: "+OK ready", Answer: c.answer}, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}, Newest: 2}, timeout)
 			if v.Fault == nil || v.Fault.Kind != c.kind {
 				t.Errorf("%+v, want %s", v.Fault, c.kind)
 			}
@@ -111,6 +120,28 @@ func TestHostile(t *testing.T) {
 	v := visit(t, &wiretest.Lines{Greeting: "+OK ready", Answer: in(func(l string) string { return map[string]string{"STAT": "+OK 1000000000 5"}[l] })}, &wire.Login{User: "li", Secret: "geheim"})
 	if v.Fault != nil || v.Count != 1_000_000_000 || v.Step("list") != nil {
 		t.Errorf("%+v %d", v.Fault, v.Count)
+	}
+}
+
+func TestSeek(t *testing.T) {
+	answer := func(line string, s bool) string {
+		switch {
+		case strings.HasPrefix(line, "bGk"), strings.HasPrefix(line, "DELE"):
+			return "+OK"
+		case line == "TOP 2 0":
+			return "+OK\nMessage-ID: <c.1@mine.example>\n\n."
+		}
+		return server(line, s)
+	}
+	l := &wiretest.Lines{Greeting: "+OK ready", Answer: answer}
+	v := visitFor(t, l, wire.VisitPlan{Login: &wire.Login{User: "li", Secret: "geheim"}, Seek: &wire.Seek{ID: "c.1@mine.example", Remove: true}}, time.Minute)
+	if v.Sought == nil || v.Sought.UID != "2" || !v.Sought.Removed {
+		t.Fatalf("%+v\n%s", v.Sought, v.Transcript)
+	}
+	for _, h := range l.Heard() {
+		if strings.HasPrefix(h, "DELE") && h != "DELE 2" {
+			t.Errorf("said %q", h)
+		}
 	}
 }
 
