@@ -20,7 +20,7 @@ var rings = map[string]int{
 	"wire": 2, "logs": 2,
 	"trace":   3,
 	"check":   4,
-	"monitor": 5, "intake": 5, "inbox": 5, "notify": 5, "change": 5, "access": 5,
+	"monitor": 5, "intake": 5, "inbox": 5, "notify": 5, "change": 5, "access": 5, "runs": 5,
 	"store": 6, "render": 6,
 	"web": 7,
 	"cli": 8,

@@ -60,6 +60,7 @@ const (
 	SeeMonitors   Permission = "see-monitors"   //
 	KeepMonitors  Permission = "keep-monitors"  // make, change, mute, acknowledge
 	RunChecks     Permission = "run-checks"     // probe the network
+	SeeRuns       Permission = "see-runs"       // what was run, and what came of it
 	UseInbox      Permission = "use-inbox"      //
 	SeeBlocks     Permission = "see-blocks"     //
 	KeepBlocks    Permission = "keep-blocks"    //
@@ -81,6 +82,7 @@ var may = map[Permission][]Role{
 	SeeMonitors:   {Viewer, Operator, Approver, Admin},
 	KeepMonitors:  {Operator, Approver, Admin},
 	RunChecks:     {Helpdesk, Operator, Approver, Admin},
+	SeeRuns:       {Viewer, Helpdesk, Operator, Approver, Admin},
 	UseInbox:      {Helpdesk, Operator, Approver, Admin},
 	SeeBlocks:     {Viewer, Operator, Approver, Admin},
 	KeepBlocks:    {Operator, Approver, Admin},

@@ -117,6 +117,8 @@ func Why(err error) finding.Sentence {
 		return finding.S("stopped before it was done", args)
 	case f.Kind == wire.Offline:
 		return finding.S("the network was not asked (--offline)", nil)
+	case f.Kind == wire.NotAllowed:
+		return finding.S("this server does not probe there for its users: {{.Text}}", args)
 	case f.Kind == wire.OffTape:
 		return finding.S("the recording does not hold this observation: {{.Text}}", args)
 	case f.Kind == wire.NoRoute:

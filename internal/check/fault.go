@@ -35,6 +35,8 @@ func Fault(f *wire.Fault) finding.Sentence {
 		return finding.S("cut off: {{.Text}}", args)
 	case wire.Offline:
 		return finding.S("the network was not asked (--offline)", nil)
+	case wire.NotAllowed:
+		return finding.S("this server does not probe there for its users: {{.Text}}", args)
 	case wire.Canceled:
 		return finding.S("stopped before it was done", nil)
 	}
@@ -55,7 +57,7 @@ func Ours(f *wire.Fault) bool {
 		return false
 	}
 	switch f.Kind {
-	case wire.NoRoute, wire.Canceled, wire.OffTape:
+	case wire.NoRoute, wire.Canceled, wire.OffTape, wire.NotAllowed:
 		return true
 	case wire.Limit:
 		return f.Op == "connect"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -100,5 +101,5 @@ func writeOpenAPI(name string) error {
 
 // wholeAPI are options with every part there is, none of them at work: good for the document alone.
 func wholeAPI() web.Options {
-	return web.Options{Version: "1", Rules: Rules()}
+	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now}
 }

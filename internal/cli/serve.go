@@ -20,8 +20,8 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/audit"
-	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
 )
@@ -82,11 +82,11 @@ func (a *app) welcome(page, setup string) {
 // serveOptions start a service. Only Config is needed; Data and Listen must be set in it.
 type serveOptions struct {
 	Config *Config
-	Log    *slog.Logger                       // nil: to standard error as the configuration says
-	Now    func() time.Time                   // nil: the clock
-	Ready  func(page, setup string)           // called when the page answers; setup is the one-time link, "" when there are users
-	Env    func() (*check.Env, func(), error) // the door of one run to the world and what closes it; nil: the Internet
-	Load   func() (*Config, error)            // reads the configuration again; nil: no reload
+	Log    *slog.Logger             // nil: to standard error as the configuration says
+	Now    func() time.Time         // nil: the clock
+	Ready  func(page, setup string) // called when the page answers; setup is the one-time link, "" when there are users
+	Env    newEnv                   // the door of one run to the world and what closes it; nil: the Internet
+	Load   func() (*Config, error)  // reads the configuration again; nil: no reload
 	Reload <-chan os.Signal
 }
 
@@ -96,7 +96,8 @@ type service struct {
 	cfg    *Config
 	log    *slog.Logger
 	now    func() time.Time
-	newEnv func() (*check.Env, func(), error)
+	newEnv newEnv
+	know   *knowledge.Base
 	state  *sqlite.State
 	access *access.Keeper
 	audit  *audit.Log
@@ -123,6 +124,9 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 	}
 	if v.log == nil {
 		v.log = logger(a.errw, &o.Config.Serve)
+	}
+	if v.newEnv == nil {
+		v.newEnv = v.door
 	}
 	done, err := v.open(ctx)
 	if err != nil {
@@ -237,6 +241,13 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 		lock.Close()
 		return nil, &readError{what: finding.S("{{.Dir}} is in use by another mailwhy serve", finding.Args{"Dir": dir}), err: err}
 	}
+	v.know = knowledge.Embedded()
+	if name := v.cfg.Serve.Knowledge; name != "" {
+		if v.know, err = knowledge.Open(name); err != nil {
+			lock.Close()
+			return nil, unreadable(name, err)
+		}
+	}
 	if v.state, err = sqlite.OpenState(ctx, dir, v.now); err != nil {
 		lock.Close()
 		return nil, err
@@ -252,6 +263,7 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 	v.web = web.Options{
 		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Log: v.log, Now: v.now,
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
+		Runner: &runner{v.newEnv}, Runs: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}
 	v.web.UI, err = web.UI()
 	return func() error { return errors.Join(v.audit.Close(), v.state.Close(), lock.Close()) }, err
@@ -296,7 +308,7 @@ func (v *service) webPart(l net.Listener) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &part{name: "web", run: func(ctx context.Context) error { return w.Serve(ctx, l) }}, nil
+	return &part{name: "web", run: func(ctx context.Context) error { return w.Serve(ctx, l) }, close: w.Close}, nil
 }
 
 // link is where the page is, as far as this machine knows.

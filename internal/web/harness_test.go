@@ -65,14 +65,24 @@ func newHouse(t *testing.T, change ...func(*web.Options)) *house {
 			t.Fatal(err)
 		}
 	}
+	h.again(change...)
+	return h
+}
+
+// again makes the server anew over the same store.
+func (h *house) again(change ...func(*web.Options)) {
+	h.t.Helper()
+	t := h.t
 	o := web.Options{Version: "test", Log: slog.New(slog.NewTextHandler(&failOnError{t}, nil)), Now: h.clock.now, Access: h.keep, Audit: h.audit, Settings: func() map[string]string { return map[string]string{"listen": "here"} }}
 	for _, c := range change {
 		c(&o)
 	}
-	if h.Server, err = web.New(o); err != nil {
+	s, err := web.New(o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	t.Cleanup(func() { s.Close() })
+	h.Server = s
 }
 
 // failOnError is a log in which no error may stand.

@@ -18,6 +18,7 @@ import (
 // everything gives a server that has all there is.
 func everything(*testing.T) func(*web.Options) {
 	return func(o *web.Options) {
+		o.Runner = &fakeRunner{}
 		o.Rules = []*finding.Rule{{ID: "spf.none", Severity: finding.Error, Title: "no SPF record", Says: "{{.Domain}} has no SPF record", Why: "receivers refuse", Repair: "publish one"}}
 	}
 }

@@ -18,6 +18,8 @@ var who = map[string]string{
 	"GET /tokens": "vhopa", "POST /tokens": "vhopa", "DELETE /tokens/{id}": "vhopa",
 	"GET /audit": "a",
 	"GET /rules": "vhopa", "GET /rules/{id}": "vhopa",
+	"GET /catalogue": "vhopa", "GET /runs": "vhopa", "POST /runs": "hopa", "GET /runs/{id}": "vhopa", "GET /runs/{id}/diff": "vhopa", "GET /runs/{id}/events": "vhopa",
+	"POST /runs/{id}/share": "hopa", "GET /shared/{token}": "*",
 	"GET /settings": "vhopa", "PUT /settings": "vhopa",
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/audit"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/runs"
 )
 
 // visit is what is known of a request before a route sees it.
@@ -215,10 +216,13 @@ func (s *Server) failed(ctx context.Context, err error) error {
 	var f *Fault
 	var r *access.Refusal
 	var ready huma.StatusError
+	var bad *runs.BadArg
 	switch {
 	case errors.As(err, &ready):
 		return err
 	case errors.As(err, &f):
+	case errors.As(err, &bad):
+		f = &Fault{Status: http.StatusUnprocessableEntity, What: bad.What, Field: "args." + bad.Name}
 	case errors.As(err, &r):
 		f = &Fault{Status: http.StatusUnprocessableEntity, What: r.Why, Field: r.Field, Wait: r.Wait}
 		switch {

@@ -8,6 +8,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +29,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/audit"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/runs"
 )
 
 // Options is everything the room needs. A nil interface means that this server does not have it: its routes are absent.
@@ -44,6 +47,11 @@ type Options struct {
 	Settings  func() map[string]string // what this server runs with, for admins; no secrets
 	Ready     func(context.Context) error
 	Metrics   http.Handler // nil: no /metrics
+
+	Runner        runs.Runner // nil: nothing can be run from the page
+	Runs          runs.Store
+	RunsPerUser   int // at once; 0 means 3
+	RunsPerMinute int // of one user; 0 means 30
 }
 
 // Server is the web room at work. It is an http.Handler.
@@ -55,6 +63,12 @@ type Server struct {
 	stop atomic.Bool // readyz says no
 
 	pages []page
+
+	live   *live
+	limit  *limiter
+	work   sync.WaitGroup // runs under way
+	runCtx context.Context
+	endAll context.CancelFunc
 }
 
 // page is a page of the menu with what one must be allowed to see it.
@@ -75,6 +89,8 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	s := &Server{o: o, mux: http.NewServeMux()}
+	s.runCtx, s.endAll = context.WithCancel(context.Background())
+	s.limit = newLimiter(cmp.Or(o.RunsPerUser, 3), cmp.Or(o.RunsPerMinute, 30), maxRuns, o.Now)
 	c := huma.DefaultConfig("mailwhy", o.Version)
 	c.Info.Description = "Says why email fails: the API of mailwhy serve. Everything the page does goes through it."
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
@@ -93,10 +109,21 @@ func New(o Options) (*Server, error) {
 
 const apiPath = "/api/v1"
 
+// maxRuns is how many runs of all users are under way at once.
+const maxRuns = 32
+
+// Close ends the runs under way and waits for them.
+func (s *Server) Close() error {
+	s.endAll()
+	s.work.Wait()
+	return nil
+}
+
 // routes lists what the API answers, a function per subject.
 func (s *Server) routes() {
 	for _, add := range []func(*Server){
 		(*Server).sessionRoutes,
+		(*Server).runRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,
 		(*Server).ruleRoutes,

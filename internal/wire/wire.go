@@ -43,6 +43,7 @@ const (
 	Canceled    FaultKind = "canceled"    // we stopped: interrupt, or the run's own budget
 	OffTape     FaultKind = "off-tape"    // a replay was asked for something that was never recorded
 	Offline     FaultKind = "offline"     // the network is not to be asked
+	NotAllowed  FaultKind = "not-allowed" // a Policy forbids to look there
 	OtherFault  FaultKind = "other"
 
 	NotPermitted FaultKind = "not-permitted" // the system does not let this user do it, or this kind of system cannot

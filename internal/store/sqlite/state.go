@@ -33,6 +33,7 @@ var migrations = []string{
 	blocksSchema,
 	accountsSchema,
 	monitorSchema,
+	runsSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
