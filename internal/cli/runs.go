@@ -196,7 +196,9 @@ func runTLS(args map[string]string) (finding.Subject, survey, error) {
 func runIP(args map[string]string) (finding.Subject, survey, error) {
 	ip, err := ipFlag("ip", strings.TrimSpace(args["ip"]))
 	ip = ip.WithZone("")
-	return finding.IP(ip), func(ctx context.Context, env *check.Env) (*finding.Report, error) { return host.Survey(ctx, env, ip) }, badArg("ip", err)
+	return finding.IP(ip), func(ctx context.Context, env *check.Env) (*finding.Report, error) {
+		return host.Survey(ctx, env, ip, host.Options{})
+	}, badArg("ip", err)
 }
 
 func runBlocklist(args map[string]string) (finding.Subject, survey, error) {
