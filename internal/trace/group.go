@@ -89,7 +89,7 @@ func (c *cutter) line(src int32, off int64) []byte {
 
 func (c *cutter) reader(src int32) *logs.Reader {
 	if c.readers[src] == nil {
-		c.readers[src] = c.f.sources[src].in.Reader(c.f.opt.Local, c.f.opt.Dialects)
+		c.readers[src] = c.f.sources[src].reader(&c.f.opt)
 	}
 	return c.readers[src]
 }

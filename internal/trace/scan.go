@@ -52,6 +52,17 @@ type source struct {
 	whole  bool   // the stream cannot be read again: all of it goes into the spill
 	err    error
 	lost   bool // no use to read on
+
+	local  *time.Location // zone of times that name none, where it is not the one of all
+	around io.ReaderAt    // the whole source, where text is a part of it
+	order  int64          // of the source, where sources are parts
+}
+
+func (src *source) reader(opt *Options) *logs.Reader {
+	if src.local != nil {
+		return src.in.Reader(src.local, opt.Dialects)
+	}
+	return src.in.Reader(opt.Local, opt.Dialects)
 }
 
 // at gives the block in which an offset lies.

@@ -47,9 +47,13 @@ func (f *Found) Session(j *Journey) {
 // session gives the steps of the session around one line.
 func (c *cutter) session(s *Step) []Step {
 	src := c.f.sources[s.src]
+	text := src.text
+	if src.around != nil {
+		text = src.around
+	}
 	from := max(0, s.Offset-lookBack)
 	buf := make([]byte, s.Offset-from)
-	n, _ := src.text.ReadAt(buf, from)
+	n, _ := text.ReadAt(buf, from)
 	buf = buf[:n]
 	mark := []byte(s.Program + "[" + strconv.Itoa(int(s.PID)) + "]: ")
 	var out []Step
@@ -72,7 +76,7 @@ func (c *cutter) session(s *Step) []Step {
 		end = off
 	}
 	ahead := make([]byte, lookAhead)
-	n, _ = src.text.ReadAt(ahead, s.Offset)
+	n, _ = text.ReadAt(ahead, s.Offset)
 	ahead = ahead[:n]
 	for at := 0; ; {
 		i := bytes.Index(ahead[at:], mark)

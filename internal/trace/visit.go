@@ -28,7 +28,7 @@ func newVisitor(s *scan) *visitor {
 
 func (v *visitor) reader(src int32) *logs.Reader {
 	if v.readers[src] == nil {
-		v.readers[src] = v.s.sources[src].in.Reader(v.s.opt.Local, v.s.opt.Dialects)
+		v.readers[src] = v.s.sources[src].reader(&v.s.opt)
 	}
 	return v.readers[src]
 }

@@ -1,0 +1,188 @@
+package trace
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"slices"
+
+	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/trace/digest"
+)
+
+// kept is how many pieces of a search keep their text in memory; that of more is read again when it is needed.
+const kept = 256
+
+// closure follows ids over the pieces of a shelf.
+type closure struct {
+	*scan
+	shelf  Shelf
+	v      *visitor
+	pieces map[int64]*taken
+	loaded int
+}
+
+// taken is a piece that was looked at.
+type taken struct {
+	Piece
+	sources []int32
+	seeded  bool
+}
+
+// closure finds the lines of the pieces that match the query, and all that belongs to them, wherever it is.
+func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error) {
+	f := &Found{query: g.q, opt: g.opt, book: newIDBook()}
+	c := &closure{scan: &scan{Found: f, freq: new(frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}}
+	c.v = newVisitor(c.scan)
+	for _, p := range pieces {
+		if err := c.visit(ctx, p, true); err != nil {
+			return nil, err
+		}
+	}
+	for known := int32(0); c.book.len() > known; {
+		n := c.book.len()
+		var keys []digest.Key
+		for ; known < n; known++ {
+			keys = append(keys, digest.ID([]byte(c.book.id(known))))
+		}
+		f.Passes++
+		more, err := c.shelf.Find(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(more, func(a, b Piece) int { return cmp.Compare(a.ID, b.ID) })
+		for _, p := range slices.CompactFunc(more, func(a, b Piece) bool { return a.ID == b.ID }) {
+			if err := c.visit(ctx, p, false); err != nil {
+				return nil, err
+			}
+		}
+		c.ripe()
+	}
+	slices.SortFunc(f.sources, func(a, b *source) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.base, b.base))
+	})
+	for _, src := range f.sources {
+		f.Lines += len(src.blocks[0].hits)
+		if len(src.blocks[0].hits) == 0 {
+			src.text = nil
+		}
+	}
+	return f, nil
+}
+
+// visit searches a piece for the query, where it is one of those to begin with, and for the ids known so far.
+func (c *closure) visit(ctx context.Context, p Piece, seed bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t := c.pieces[p.ID]
+	if t == nil {
+		t = &taken{Piece: p}
+		c.pieces[p.ID] = t
+		stretches, err := c.shelf.Read(ctx, p)
+		if err != nil {
+			return err
+		}
+		c.loaded++
+		for i := range stretches {
+			t.sources = append(t.sources, int32(len(c.sources)))
+			c.add(ctx, t, &stretches[i], i)
+		}
+	}
+	for _, si := range t.sources {
+		src := c.sources[si]
+		b, err := src.text.(*stretchText).bytes()
+		if err != nil {
+			return err
+		}
+		st := &src.blocks[0]
+		if seed && !t.seeded {
+			for i := range c.seeds {
+				c.v.search(st, &c.seeds[i], si, b, src.base, 0, true)
+			}
+			sortHits(st)
+		}
+		if c.book.len() > 0 {
+			c.v.set.catchUp(c.book)
+			c.v.lines(st, si, b, src.base, 0)
+			sortHits(st)
+		}
+	}
+	t.seeded = t.seeded || seed
+	return nil
+}
+
+// add makes a source of a stretch.
+func (c *closure) add(ctx context.Context, t *taken, s *Stretch, n int) {
+	if len(c.seeds) == 0 {
+		c.freq.add(s.Text[:min(len(s.Text), 16<<10)])
+		texts, fold := c.query.needles()
+		for _, w := range texts {
+			c.seeds = append(c.seeds, newNeedle(w, fold, c.freq))
+		}
+	}
+	text := &stretchText{c: c, ctx: ctx, piece: t.Piece, n: n, base: s.Base}
+	if c.loaded <= kept {
+		text.text = s.Text
+	}
+	src := &source{in: &logs.Input{Name: s.Name, ModTime: s.Latest, Layout: s.Layout}, text: text, size: s.Base + int64(len(s.Text)), blocks: make([]blockState, 1),
+		base: s.Base, local: s.Local, around: s.Around, order: s.Order}
+	var reader *logs.Reader
+	if n := len(c.sources); n > 0 { // most stretches differ in nothing that a reader must know
+		if last := c.sources[n-1]; last.in.ModTime.Equal(s.Latest) && last.in.Layout == s.Layout && last.local == s.Local {
+			reader = c.v.readers[n-1]
+		}
+	}
+	if reader == nil {
+		reader = src.reader(&c.opt)
+	}
+	c.sources = append(c.sources, src)
+	c.v.readers = append(c.v.readers, reader)
+}
+
+// ripe takes in the lines that named an id before it was known to be a queue id of these logs.
+func (c *closure) ripe() {
+	for _, l := range c.book.ripe() {
+		src := c.sources[l.src]
+		st := &src.blocks[0]
+		st.hits = append(st.hits, hit{uint32(l.offset - src.base), c.book.take(&l.ids)})
+		sortHits(st)
+	}
+}
+
+// stretchText is the text of a stretch, read again where it is not kept.
+type stretchText struct {
+	c     *closure
+	ctx   context.Context
+	piece Piece
+	n     int
+	base  int64
+	text  []byte
+}
+
+func (s *stretchText) bytes() ([]byte, error) {
+	if s.text != nil {
+		return s.text, nil
+	}
+	all, err := s.c.shelf.Read(s.ctx, s.piece)
+	if err != nil {
+		return nil, err
+	}
+	return all[s.n].Text, nil
+}
+
+// ReadAt reads at a place in the source.
+func (s *stretchText) ReadAt(p []byte, off int64) (int, error) {
+	b, err := s.bytes()
+	if err != nil {
+		return 0, err
+	}
+	if off < s.base || off >= s.base+int64(len(b)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b[off-s.base:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}

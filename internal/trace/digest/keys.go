@@ -1,0 +1,115 @@
+package digest
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// Key is the hash of something a line can be found by: an id, an address, a host or one of the domains above it, an IP
+// address or its network, the fate of a recipient. Different things may share a key: what a key leads to must be looked
+// at. Keys are stored, so how they are made must not change without a new schema of the stores.
+type Key uint64
+
+// The kinds of things, mixed into their keys.
+const (
+	kindID      = 0x1d
+	kindAddress = 0xa2
+	kindHost    = 0x3b
+	kindIP      = 0x4c
+	kindNet     = 0x5d
+	kindFate    = 0x6e
+	kindSubject = 0x7f
+)
+
+// ID is the key of a queue id, a message-id or a session id.
+func ID(b []byte) Key { return hash(kindID, b, false) }
+
+// Address is the key of a mail address or a login name, whatever the case of its letters.
+func Address(b []byte) Key { return hash(kindAddress, b, true) }
+
+// Host is the key of a host name or a domain, and of everything below it.
+func Host(b []byte) Key { return hash(kindHost, b, true) }
+
+// Subject is the key of a whole subject.
+func Subject(b []byte) Key { return hash(kindSubject, b, false) }
+
+// IP is the key of an address.
+func IP(a netip.Addr) Key {
+	raw := a.As16()
+	return hash(kindIP, raw[:], false)
+}
+
+// Net is the key of a network that has one: /8, /16 and /24 of IPv4, /16, /32, /48 and /64 of IPv6. For another length it
+// is the key of the next larger network, and ok tells that there is one.
+func Net(p netip.Prefix) (k Key, ok bool) {
+	sizes := sizes6[:]
+	if p.Addr().Is4() {
+		sizes = sizes4[:]
+	}
+	for _, n := range sizes {
+		if n <= p.Bits() {
+			return netKey(p.Addr(), n), true
+		}
+	}
+	return 0, false
+}
+
+var (
+	sizes4 = [...]int{24, 16, 8}
+	sizes6 = [...]int{64, 48, 32, 16}
+)
+
+func netKey(a netip.Addr, bits int) Key {
+	raw := a.As16()
+	n := bits
+	if a.Is4() {
+		n += 96
+	}
+	clear(raw[n/8:])
+	return hash(kindNet+uint64(n)<<8, raw[:], false)
+}
+
+// Fate is the key of deliveries with the status of this number; number 0 is a refusal at the door.
+func Fate(status uint8) Key { return hash(kindFate, []byte{status}, false) }
+
+// hash makes a key. With fold the case of ASCII letters does not matter.
+func hash(kind uint64, b []byte, fold bool) Key {
+	h := mix(kind*0x9E3779B97F4A7C15 ^ uint64(len(b)))
+	for len(b) >= 8 {
+		w := binary.LittleEndian.Uint64(b)
+		if fold {
+			w = lower8(w)
+		}
+		h = mix(h ^ w)
+		b = b[8:]
+	}
+	if len(b) > 0 {
+		var w uint64
+		for i := len(b) - 1; i >= 0; i-- {
+			w = w<<8 | uint64(b[i])
+		}
+		if fold {
+			w = lower8(w)
+		}
+		h = mix(h ^ w)
+	}
+	return Key(mix(h))
+}
+
+func mix(h uint64) uint64 {
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	h ^= h >> 32
+	h *= 0xd6e8feb86659fd93
+	return h ^ h>>32
+}
+
+// lower8 makes the capital letters among eight bytes small.
+func lower8(w uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	low := w &^ uint64(high)
+	ge := low + (128-'A')*ones // high bit where the byte is at least 'A'
+	gt := low + (127-'Z')*ones // high bit where it is beyond 'Z'
+	up := ge &^ gt &^ w & high // only bytes of ASCII
+	return w + up>>2
+}

@@ -1,0 +1,265 @@
+package trace
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"io"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/trace/digest"
+)
+
+// Shelf is log text put away in pieces that are found by keys: what a store must have so that Gather can search it. A
+// shelf is a view that does not change while it is used; one goroutine uses it.
+type Shelf interface {
+	// Find gives the pieces that may hold one of the keys, all where keys is nil. A piece may be given several times.
+	Find(ctx context.Context, keys []digest.Key) ([]Piece, error)
+	// Values shows every stored value of the kind ('a': address, 's': subject) that contains the text, whatever the case
+	// of its ASCII letters. Values that do not may be shown as well, and values several times.
+	Values(ctx context.Context, kind byte, part string, show func(value []byte)) error
+	// Read gives the text of a piece. It is valid for ever and must not be changed.
+	Read(ctx context.Context, p Piece) ([]Stretch, error)
+}
+
+// Piece names a piece of a shelf.
+type Piece struct {
+	ID       int64 // one of its own within the shelf
+	From, To int64 // no time of its lines is outside, ns
+}
+
+// Stretch is a part of a piece: lines that stand together in one source.
+type Stretch struct {
+	Name   string // of the source, as files are named
+	Order  int64  // of the source among all: the order of lines of one moment
+	Base   int64  // place of the first byte in the source
+	Text   []byte // whole lines, each with its end
+	Latest time.Time
+	Local  *time.Location
+	Layout *logs.Layout
+	Around io.ReaderAt // the whole source, for what stands near
+}
+
+// Gather searches a shelf for the query and follows every id of what it finds, as Scan does with files. Journeys come in
+// the order of their start: oldest first they are all gathered before the first is given, newest first each as soon as it
+// is certain that no later one will come.
+func Gather(ctx context.Context, shelf Shelf, q Query, opt Options) iter.Seq2[*Journey, error] {
+	return func(yield func(*Journey, error) bool) {
+		keys, all, err := q.keys(ctx, shelf)
+		if err != nil || len(keys) == 0 && !all {
+			if err != nil {
+				yield(nil, err)
+			}
+			return
+		}
+		if all {
+			keys = nil
+		}
+		pieces, err := shelf.Find(ctx, keys)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		g := &gathering{shelf: shelf, q: q, opt: opt, told: map[string]bool{}}
+		g.line.newest = q.Newest
+		err = g.run(ctx, g.order(pieces), func(j *Journey) bool { return yield(j, nil) })
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// keys gives what to look up for the query, or all: every piece must be looked at.
+func (q *Query) keys(ctx context.Context, shelf Shelf) (keys []digest.Key, all bool, err error) {
+	text := []byte(q.Text)
+	switch q.Kind {
+	case ByMessage, ByQueue:
+		return []digest.Key{digest.ID(text)}, false, nil
+	case ByAny:
+		return []digest.Key{digest.ID(text), digest.Address(text)}, false, nil
+	case ByAddress:
+		return []digest.Key{digest.Address(text)}, false, nil
+	case ByHost:
+		return []digest.Key{digest.Host(text)}, false, nil
+	case ByIP:
+		if q.Prefix.IsSingleIP() {
+			return []digest.Key{digest.IP(q.Prefix.Addr())}, false, nil
+		}
+		k, ok := digest.Net(q.Prefix)
+		return []digest.Key{k}, !ok, nil
+	case ByFate:
+		switch {
+		case q.Rejected:
+			return []digest.Key{digest.Fate(0)}, false, nil
+		case q.Status == event.Sent:
+			return []digest.Key{digest.Fate(uint8(event.Sent)), digest.Fate(uint8(event.Relayed))}, false, nil
+		case q.Status != event.NoStatus:
+			return []digest.Key{digest.Fate(uint8(q.Status))}, false, nil
+		}
+		return nil, true, nil
+	case BySubject:
+		err = shelf.Values(ctx, 's', q.Text, func(v []byte) {
+			if indexFold(v, text) >= 0 {
+				keys = append(keys, digest.Subject(v))
+			}
+		})
+		return keys, false, err
+	}
+	if !strings.ContainsAny(q.Text, `*?[\_`) {
+		return []digest.Key{digest.Address(text)}, false, nil
+	}
+	if d, ok := strings.CutPrefix(q.Text, "*@"); ok && !strings.ContainsAny(d, `*?[\`) {
+		return []digest.Key{digest.Host([]byte(d))}, false, nil
+	}
+	pattern := strings.ToLower(q.Text)
+	err = shelf.Values(ctx, 'a', literal(q.Text), func(v []byte) {
+		if ok, _ := path.Match(pattern, strings.ToLower(strings.ReplaceAll(string(v), "/", "_"))); ok {
+			keys = append(keys, digest.Address(v))
+		}
+	})
+	return keys, false, err
+}
+
+// literal is the longest part of a pattern that stands in every value it matches.
+func literal(pattern string) string {
+	best := ""
+	for _, p := range strings.FieldsFunc(pattern, func(r rune) bool { return strings.ContainsRune(`*?_`, r) }) {
+		if len(p) > len(best) && !strings.ContainsAny(p, `[]\`) {
+			best = p
+		}
+	}
+	return best
+}
+
+// gathering is one search.
+type gathering struct {
+	shelf Shelf
+	q     Query
+	opt   Options
+	told  map[string]bool // journeys that are in line or were given
+	line  queue           // those found whose turn has not come
+	given int
+}
+
+// longest is how long a message is taken to wait in queues at most: a page of the newest journeys begins so much later.
+const longest = 10 * 24 * time.Hour
+
+// order sorts the pieces, each once, and leaves out those that cannot hold what is asked for.
+func (g *gathering) order(pieces []Piece) []Piece {
+	since, until := int64(-1<<63), int64(1<<63-1)
+	if !g.q.Since.IsZero() {
+		since = g.q.Since.UnixNano()
+	}
+	if !g.q.Until.IsZero() {
+		until = g.q.Until.UnixNano()
+	}
+	late := until
+	if g.q.Newest && !g.q.After.Started.IsZero() {
+		late = min(late, g.q.After.Started.Add(longest).UnixNano())
+	}
+	pieces = slices.DeleteFunc(pieces, func(p Piece) bool { return p.To < since || p.From >= until || p.From > late })
+	slices.SortFunc(pieces, func(a, b Piece) int {
+		if g.q.Newest {
+			return cmp.Or(cmp.Compare(b.To, a.To), cmp.Compare(b.ID, a.ID))
+		}
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.ID, b.ID))
+	})
+	return slices.CompactFunc(pieces, func(a, b Piece) bool { return a.ID == b.ID })
+}
+
+// run searches the pieces in order, the first few alone where the newest are wanted first.
+func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey) bool) error {
+	n := len(pieces)
+	if g.q.Newest {
+		n = 4
+	}
+	for len(pieces) > 0 {
+		n = min(n, len(pieces))
+		if err := g.some(ctx, pieces[:n]); err != nil {
+			return err
+		}
+		if pieces = pieces[n:]; len(pieces) > 0 && !g.release(pieces[0].To, yield) {
+			return nil
+		}
+		n = min(2*n, 64)
+	}
+	g.release(-1<<63, yield)
+	return ctx.Err()
+}
+
+// release gives the journeys whose turn it is: nothing that is not found yet begins after the moment.
+func (g *gathering) release(moment int64, yield func(*Journey) bool) bool {
+	for g.line.Len() > 0 {
+		if g.q.Newest && g.line.js[0].started <= moment {
+			return true
+		}
+		e := heap.Pop(&g.line).(queued)
+		if g.given++; !yield(e.j) || g.given == g.q.Limit {
+			return false
+		}
+	}
+	return true
+}
+
+// some finds the journeys that begin a search in the pieces.
+func (g *gathering) some(ctx context.Context, pieces []Piece) error {
+	f, err := g.closure(ctx, pieces)
+	if err != nil {
+		return err
+	}
+	for j := range f.Journeys(ctx) {
+		f.Session(j)
+		e := queued{j: j, started: j.Started.UnixNano(), id: j.ID()}
+		if !g.told[e.id] && g.after(e) {
+			g.told[e.id] = true
+			heap.Push(&g.line, e)
+		}
+	}
+	return ctx.Err()
+}
+
+// after tells whether the journey is behind the place where the last page ended.
+func (g *gathering) after(e queued) bool {
+	p := g.q.After
+	if p.Started.IsZero() {
+		return true
+	}
+	return g.line.before(queued{started: p.Started.UnixNano(), id: p.ID}, e)
+}
+
+// queued is a journey that waits for its turn.
+type queued struct {
+	j       *Journey
+	started int64
+	id      string
+}
+
+// queue is a heap of journeys by their turn.
+type queue struct {
+	js     []queued
+	newest bool
+}
+
+func (q *queue) Len() int           { return len(q.js) }
+func (q *queue) Less(a, b int) bool { return q.before(q.js[a], q.js[b]) }
+func (q *queue) Swap(a, b int)      { q.js[a], q.js[b] = q.js[b], q.js[a] }
+func (q *queue) Push(x any)         { q.js = append(q.js, x.(queued)) }
+func (q *queue) Pop() any {
+	e := q.js[len(q.js)-1]
+	q.js[len(q.js)-1] = queued{}
+	q.js = q.js[:len(q.js)-1]
+	return e
+}
+
+func (q *queue) before(a, b queued) bool {
+	if a.started != b.started {
+		return (a.started < b.started) != q.newest
+	}
+	return a.id < b.id
+}
