@@ -42,9 +42,10 @@ func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error)
 	for known := int32(0); c.book.len() > known; {
 		n := c.book.len()
 		var keys []digest.Key
-		for ; known < n; known++ {
-			keys = append(keys, digest.ID([]byte(c.book.id(known))))
+		for _, h := range c.book.since(known)[:n-known] {
+			keys = append(keys, digest.IDOf(h))
 		}
+		known = n
 		f.Passes++
 		more, err := c.shelf.Find(ctx, keys)
 		if err != nil {
@@ -59,7 +60,7 @@ func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error)
 		c.ripe()
 	}
 	slices.SortFunc(f.sources, func(a, b *source) int {
-		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.base, b.base))
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.blocks[0].start, b.blocks[0].start))
 	})
 	for _, src := range f.sources {
 		f.Lines += len(src.blocks[0].hits)
@@ -95,16 +96,16 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool) error {
 		if err != nil {
 			return err
 		}
-		st := &src.blocks[0]
+		st := src.blocks[0]
 		if seed && !t.seeded {
 			for i := range c.seeds {
-				c.v.search(st, &c.seeds[i], si, b, src.base, 0, true)
+				c.v.search(st, &c.seeds[i], si, b, st.start, true)
 			}
 			sortHits(st)
 		}
 		if c.book.len() > 0 {
 			c.v.set.catchUp(c.book)
-			c.v.lines(st, si, b, src.base, 0)
+			c.v.lines(st, si, b, st.start)
 			sortHits(st)
 		}
 	}
@@ -125,8 +126,8 @@ func (c *closure) add(ctx context.Context, t *taken, s *Stretch, n int) {
 	if c.loaded <= kept {
 		text.text = s.Text
 	}
-	src := &source{in: &logs.Input{Name: s.Name, ModTime: s.Latest, Layout: s.Layout}, text: text, size: s.Base + int64(len(s.Text)), blocks: make([]blockState, 1),
-		base: s.Base, local: s.Local, around: s.Around, order: s.Order}
+	src := &source{in: &logs.Input{Name: s.Name, ModTime: s.Latest, Layout: s.Layout}, text: text, size: s.Base + int64(len(s.Text)), blocks: []*blockState{{start: s.Base}},
+		local: s.Local, around: s.Around, order: s.Order}
 	var reader *logs.Reader
 	if n := len(c.sources); n > 0 { // most stretches differ in nothing that a reader must know
 		if last := c.sources[n-1]; last.in.ModTime.Equal(s.Latest) && last.in.Layout == s.Layout && last.local == s.Local {
@@ -143,9 +144,8 @@ func (c *closure) add(ctx context.Context, t *taken, s *Stretch, n int) {
 // ripe takes in the lines that named an id before it was known to be a queue id of these logs.
 func (c *closure) ripe() {
 	for _, l := range c.book.ripe() {
-		src := c.sources[l.src]
-		st := &src.blocks[0]
-		st.hits = append(st.hits, hit{uint32(l.offset - src.base), c.book.take(&l.ids)})
+		st := c.sources[l.src].blocks[0]
+		st.hits = append(st.hits, hit{uint32(l.offset - st.start), c.book.take(&l.ids)})
 		sortHits(st)
 	}
 }

@@ -145,6 +145,8 @@ type gathering struct {
 	told  map[string]bool // journeys that are in line or were given
 	line  queue           // those found whose turn has not come
 	given int
+
+	sessions int // added so far
 }
 
 // longest is how long a message is taken to wait in queues at most: a page of the newest journeys begins so much later.
@@ -214,10 +216,13 @@ func (g *gathering) some(ctx context.Context, pieces []Piece) error {
 		return err
 	}
 	for j := range f.Journeys(ctx) {
-		f.Session(j)
-		e := queued{j: j, started: j.Started.UnixNano(), id: j.ID()}
+		e := queued{j: j, started: startOf(j.ID()), id: j.ID()}
 		if !g.told[e.id] && g.after(e) {
 			g.told[e.id] = true
+			if g.sessions < g.q.Sessions {
+				g.sessions++
+				f.Session(j)
+			}
 			heap.Push(&g.line, e)
 		}
 	}
@@ -230,7 +235,7 @@ func (g *gathering) after(e queued) bool {
 	if p.Started.IsZero() {
 		return true
 	}
-	return g.line.before(queued{started: p.Started.UnixNano(), id: p.ID}, e)
+	return g.line.before(queued{started: startOf(p.ID), id: p.ID}, e)
 }
 
 // queued is a journey that waits for its turn.

@@ -126,11 +126,20 @@ func (c *cutter) steps(refs []lineRef) []Step {
 			line = c.redacted(r.src, r.off, line)
 		}
 		c.reader(r.src).Line(line, r.src, r.off, event.SinkFunc(func(e *event.Event) {
-			out = append(out, newStep(e, name, asked || c.f.asked(e)))
+			out = append(out, c.step(e, name, asked || c.f.asked(e)))
 		}))
 	}
 	sortSteps(out)
 	return out
+}
+
+// step makes a step of an event of a source.
+func (c *cutter) step(e *event.Event, name string, match bool) Step {
+	s := newStep(e, name, match)
+	if s.rank = int64(e.Source); c.f.sources[e.Source].around != nil {
+		s.rank = c.f.sources[e.Source].order
+	}
+	return s
 }
 
 // asked tells whether the event is what the query looks for, in the time it names.
@@ -141,7 +150,7 @@ func sortSteps(s []Step) {
 		s[i].order = i
 	}
 	slices.SortStableFunc(s, func(a, b Step) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.src, b.src), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.order, b.order))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.rank, b.rank), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.order, b.order))
 	})
 }
 

@@ -2,9 +2,10 @@ package trace
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 	"sync"
+
+	"github.com/mailwhy/mailwhy/internal/trace/digest"
 )
 
 // idBook holds every id that is followed, in the order of discovery, and which of them belong to one journey. It is
@@ -58,29 +59,8 @@ func newIDBook() *idBook { return &idBook{index: make([]int32, 1024)} }
 // asRef is the key under which a defined id is known to lines that name it.
 const asRef = 0x5bd1e995_9e3779b9
 
-// hash is a 64-bit hash of an id. Two of millions of ids have the same one with a chance of one in a million.
-func hash(b []byte) uint64 {
-	const m = 0x9E3779B97F4A7C15
-	h := uint64(len(b)) * m
-	for len(b) >= 8 {
-		h = mix(h ^ binary.LittleEndian.Uint64(b))
-		b = b[8:]
-	}
-	if len(b) >= 4 {
-		h = mix(h ^ uint64(binary.LittleEndian.Uint32(b)) ^ uint64(binary.LittleEndian.Uint32(b[len(b)-4:]))<<32)
-	} else if len(b) > 0 {
-		h = mix(h ^ uint64(b[0]) ^ uint64(b[len(b)/2])<<8 ^ uint64(b[len(b)-1])<<16)
-	}
-	if h == 0 {
-		h = 1
-	}
-	return h
-}
-
-func mix(h uint64) uint64 {
-	h *= 0xff51afd7ed558ccd
-	return h ^ h>>32
-}
+// hash is a hash of an id.
+func hash(b []byte) uint64 { return digest.Hash(b) }
 
 // take notes the ids of a line that belongs, and gives the number of its journey so far, -1 for a line without ids.
 func (k *idBook) take(l *lineIDs) int32 {

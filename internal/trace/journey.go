@@ -29,6 +29,8 @@ type Journey struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	Removed bool      `json:"removed"` // it left the last queue
 	Steps   []Step    `json:"steps"`
+
+	id string // of the whole journey, before lines were added or taken out
 }
 
 // Client is who handed the message in.
@@ -144,6 +146,7 @@ type Step struct {
 	status event.Status
 	refIs  event.RefKind
 	src    int32
+	rank   int64 // of the source among all, where src is only a part of it
 	at     int64
 	order  int
 	match  bool

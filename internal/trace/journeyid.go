@@ -14,12 +14,20 @@ import (
 // ErrID says that a text is no id of a journey.
 var ErrID = errors.New("is no id of a journey")
 
-// ID names the journey: the same for the same journey however often it is asked for, from files or from any store, as
-// long as its first line stays the first. It holds what finds it again, so that no table of ids is needed.
+// ErrNoJourney says that there is no journey of an id, or none that those who ask may see.
+var ErrNoJourney = errors.New("no such journey")
+
+// ID names the journey: the same for the same journey however often it is asked for and by whom, from files or from any
+// store, as long as its first line stays the first and where it was in its source. It holds what finds it again, so that
+// no table of ids is needed.
 func (j *Journey) ID() string {
-	if len(j.Steps) == 0 {
-		return ""
+	if j.id == "" && len(j.Steps) > 0 {
+		j.id = j.makeID()
 	}
+	return j.id
+}
+
+func (j *Journey) makeID() string {
 	kind, what := ByQueue, ""
 	if len(j.QueueIDs) > 0 {
 		what = j.QueueIDs[0]
@@ -44,9 +52,21 @@ func (j *Journey) ID() string {
 	}
 	first := &j.Steps[0]
 	h := fnv.New64a()
-	h.Write([]byte(first.Host + "\x00" + first.Program + "\x00" + first.Kind + "\x00" + first.QueueID + "\x00" + strconv.FormatInt(first.at, 10)))
+	for _, part := range []string{first.Host, first.Program, first.Kind, first.QueueID, first.To, first.ClientIP, strconv.FormatInt(first.at, 10), strconv.FormatInt(first.Offset, 10)} {
+		h.Write([]byte(part + "\x00"))
+	}
 	text := strings.Join([]string{strconv.Itoa(int(kind)), what, strconv.FormatInt(j.Started.UnixNano(), 36), strconv.FormatInt(int64(j.Ended.Sub(j.Started)), 36), strconv.FormatUint(h.Sum64(), 36)}, "\x00")
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
+}
+
+// startOf gives the start of the journey of an id, ns.
+func startOf(id string) int64 {
+	raw, _ := base64.RawURLEncoding.DecodeString(id)
+	if part := strings.Split(string(raw), "\x00"); len(part) == 5 {
+		start, _ := strconv.ParseInt(part[2], 36, 64)
+		return start
+	}
+	return 0
 }
 
 // ByID gives the query that finds the journey of an id. Found journeys must be compared by their ID: others may share

@@ -61,7 +61,9 @@ func (q *Query) scoped(j *Journey) *Journey {
 	if !asked {
 		return nil
 	}
-	return build(steps)
+	out := build(steps)
+	out.id = j.ID()
+	return out
 }
 
 // ours tells whether the address is of one of the domains of the limit, or of a domain below it.

@@ -27,11 +27,11 @@ func (f *Found) Session(j *Journey) {
 	}
 	have := map[[2]int64]bool{}
 	for i := range j.Steps {
-		have[[2]int64{int64(j.Steps[i].src), j.Steps[i].Offset}] = true
+		have[[2]int64{j.Steps[i].rank, j.Steps[i].Offset}] = true
 	}
 	steps := j.Steps
 	for _, s := range extra {
-		key := [2]int64{int64(s.src), s.Offset}
+		key := [2]int64{s.rank, s.Offset}
 		if !have[key] {
 			have[key] = true
 			steps = append(steps, s)
@@ -41,7 +41,9 @@ func (f *Found) Session(j *Journey) {
 		return
 	}
 	sortSteps(steps)
+	id := j.ID()
 	*j = *build(steps)
+	j.id = id
 }
 
 // session gives the steps of the session around one line.
@@ -123,7 +125,7 @@ func (c *cutter) one(like *Step, line []byte, off int64) (st Step, ok bool) {
 	}
 	c.reader(like.src).Line(line, like.src, off, event.SinkFunc(func(e *event.Event) {
 		if e.PID == like.PID && string(e.Host) == like.Host && (e.ClientIP == nil || string(e.ClientIP) == like.ClientIP) {
-			st, ok = newStep(e, c.f.sources[like.src].in.Name, false), true
+			st, ok = c.step(e, c.f.sources[like.src].in.Name, false), true
 		}
 	}))
 	return st, ok

@@ -68,7 +68,7 @@ func TestNumbers(t *testing.T) {
 	n := d.Take()
 	ten := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).Unix() / 3600
 	want := map[HourKey]Sum{
-		{Hour: ten, Host: "mx1", Fate: Received}: {N: 1, Bytes: 1000},
+		{Hour: ten, Host: "mx1", Fate: Received}:                                                           {N: 1, Bytes: 1000},
 		{Hour: ten, Host: "mx1", Fate: Bounced, Direction: Out, Provider: "google", Cause: "user-unknown"}: {N: 1, Delay: time.Second},
 		{Hour: ten + 1, Host: "mx1", Fate: Delivered, Direction: In}:                                       {N: 1, Delay: 2 * time.Second},
 		{Hour: ten + 1, Host: "mx2", Fate: Rejected, Cause: "dnsbl-listed"}:                                {N: 1},

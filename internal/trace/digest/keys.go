@@ -22,7 +22,34 @@ const (
 )
 
 // ID is the key of a queue id, a message-id or a session id.
-func ID(b []byte) Key { return hash(kindID, b, false) }
+func ID(b []byte) Key { return IDOf(Hash(b)) }
+
+// IDOf is the key of an id of which only the hash is known.
+func IDOf(hash uint64) Key { return Key(mix(hash ^ kindID)) }
+
+// Hash is a 64-bit hash of an id, never 0. Two of millions of ids have the same one with a chance of one in a million.
+func Hash(b []byte) uint64 {
+	const m = 0x9E3779B97F4A7C15
+	h := uint64(len(b)) * m
+	for len(b) >= 8 {
+		h = stir(h ^ binary.LittleEndian.Uint64(b))
+		b = b[8:]
+	}
+	if len(b) >= 4 {
+		h = stir(h ^ uint64(binary.LittleEndian.Uint32(b)) ^ uint64(binary.LittleEndian.Uint32(b[len(b)-4:]))<<32)
+	} else if len(b) > 0 {
+		h = stir(h ^ uint64(b[0]) ^ uint64(b[len(b)/2])<<8 ^ uint64(b[len(b)-1])<<16)
+	}
+	if h == 0 {
+		h = 1
+	}
+	return h
+}
+
+func stir(h uint64) uint64 {
+	h *= 0xff51afd7ed558ccd
+	return h ^ h>>32
+}
 
 // Address is the key of a mail address or a login name, whatever the case of its letters.
 func Address(b []byte) Key { return hash(kindAddress, b, true) }
