@@ -253,7 +253,7 @@ export const catalogue = {
 
 export const audit = () => [
   { at: at(1), who: "li", what: "login" },
-  { at: at(3), who: "li", what: "run", target: "deliver wang@partner.example" },
-  { at: at(8), who: "zhao", what: "raw", target: "j-strict" },
+  { at: at(3), who: "li", what: "run.deliver", target: "wang@partner.example" },
+  { at: at(8), who: "zhao", what: "see.raw", target: "j-strict" },
   { at: at(60), who: "zhao", what: "monitor.mute", target: "cert" },
 ];

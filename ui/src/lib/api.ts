@@ -54,7 +54,8 @@ async function problemOf(r: Response): Promise<Problem> {
   try {
     const p = (await r.json()) as { title?: string; detail?: string; field?: string; errors?: { message?: string; location?: string }[] };
     const more = (p.errors ?? []).map((e) => [e.location, e.message].filter(Boolean).join(": ")).join("; ");
-    return new Problem(r.status, p.title ?? "", [p.detail, more].filter(Boolean).join(" "), p.field ?? "");
+    const field = p.field ?? p.errors?.[0]?.location?.split(".").at(-1) ?? "";
+    return new Problem(r.status, p.title ?? "", [p.detail, more].filter(Boolean).join(" "), field);
   } catch {
     return new Problem(r.status, r.statusText, "", "");
   }

@@ -61,7 +61,7 @@ export class Live {
         this.#end = () => clearTimeout(again);
         return;
       }
-      if (run.problem && !this.problem) this.problem = new Problem(500, run.problem.title, run.problem.detail ?? "", "");
+      if (run.problem && !this.problem) this.problem = new Problem(500, run.problem, "", "");
     } catch (e) {
       this.fail(e);
     }

@@ -1,6 +1,7 @@
 // Who we are, what we may see, and what the server can do.
 import { Problem, get, whenLeft } from "./api";
 import { keepLang, preferred, speak, type Lang } from "./i18n.svelte";
+import { setTheme } from "./theme.svelte";
 import type { Catalogue, Session } from "./types";
 
 export const pageNames = ["overview", "trace", "check", "bounces", "reports", "monitors", "queue", "blocks", "inbox", "rules", "settings"] as const;
@@ -58,6 +59,7 @@ export async function refresh(): Promise<void> {
     keepLang(own);
     await speak(own);
   }
+  if (session.user.theme === "light" || session.user.theme === "dark") setTheme(session.user.theme);
   [catalogue, pages] = await Promise.all([get<Catalogue>("catalogue").catch(() => undefined), session.pages ?? probe()]);
 }
 

@@ -91,6 +91,7 @@ export interface User {
   role: string;
   domains?: string[];
   lang?: string;
+  theme?: string;
 }
 export interface Session {
   user?: User | null;
@@ -245,9 +246,10 @@ export interface Run {
   by?: string;
   started?: string;
   ended?: string;
+  result?: State; // of the report's headline
   headline?: Headline;
   report?: Report;
-  problem?: { title: string; detail?: string };
+  problem?: string;
 }
 export interface Diff {
   appeared?: Finding[] | null;
