@@ -96,22 +96,20 @@ func (f *folder) take(ctx context.Context, name string) (done bool) {
 	s := *f.source
 	s.name += "#" + id
 	f.count(func(st *SourceStats) { st.File = name })
-	for ctx.Err() == nil {
-		pos, err := s.position(ctx)
-		if err != nil {
-			return false
-		}
-		b := &batcher{s: &s, from: pos, to: Position{File: id, Offset: pos.Offset}, modified: in.ModTime, head: tableHead(in.Head())}
-		if err = s.readInput(ctx, in, b, pos.Offset); errors.Is(err, ErrMoved) {
-			return false // with the next look
-		}
-		if err != nil && ctx.Err() == nil {
-			f.count(func(st *SourceStats) { st.Unreadable++ })
-			f.notice(unreadable(name, err))
-		}
-		return ctx.Err() == nil
+	pos, err := s.position(ctx)
+	if err != nil {
+		return false
 	}
-	return false
+	b := &batcher{s: &s, from: pos, to: Position{File: id, Offset: pos.Offset}, modified: in.ModTime, head: tableHead(in.Head())}
+	err = s.readInput(ctx, in, b, pos.Offset)
+	if errors.Is(err, ErrMoved) || ctx.Err() != nil {
+		return false // with the next look
+	}
+	if err != nil {
+		f.count(func(st *SourceStats) { st.Unreadable++ })
+		f.notice(unreadable(name, err))
+	}
+	return true
 }
 
 // exportID tells an export by its first lines: those in front that begin with "#" (they are the same in all exports of a
