@@ -14,12 +14,14 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/intake"
 )
 
 // Config is the file of `mailwhy serve --config`. Each room's part is a struct of that room; a key that nobody knows is
 // an error with its line.
 type Config struct {
-	Serve ServeConfig `toml:"serve"`
+	Serve  ServeConfig     `toml:"serve"`
+	Intake []intake.Config `toml:"intake"` // where logs come from
 }
 
 // ServeConfig is [serve].
@@ -78,6 +80,9 @@ func readConfig(name string) (*Config, error) {
 	}
 	if err := c.Serve.check(); err != nil {
 		return nil, badConfig(name, err)
+	}
+	if bad := intake.Validate(c.Intake); len(bad) > 0 {
+		return nil, usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": bad[0]}), finding.Sentence{})
 	}
 	return c, nil
 }

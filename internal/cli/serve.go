@@ -21,6 +21,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/audit"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
@@ -102,6 +103,9 @@ type service struct {
 	access *access.Keeper
 	audit  *audit.Log
 	web    web.Options // a part adds what it brings to the page
+
+	journeys journeyStore        // what the logs told
+	taken    func() intake.Stats // figures of taking logs in
 }
 
 // part is a room that works as long as serve does.
@@ -114,7 +118,7 @@ type part struct {
 
 // parts are the rooms of the service, built in this order and closed in the reverse. A builder gives nil where the
 // configuration does not ask for its part.
-var parts = []func(context.Context, *service) (*part, error){}
+var parts = []func(context.Context, *service) (*part, error){journeysPart, intakePart}
 
 // serve runs the service until the context ends.
 func (a *app) serve(ctx context.Context, o serveOptions) (err error) {

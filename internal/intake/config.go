@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -233,3 +234,6 @@ func (c *Config) subjects() []string {
 	}
 	return nil
 }
+
+// Equal tells whether two entries say the same.
+func (c Config) Equal(d Config) bool { return reflect.DeepEqual(c, d) }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mailwhy/mailwhy/internal/intake/intaketest"
 )
 
 // ledger is a sink in one file: a JSON line for each batch, written at once. What is not whole was not stored.
@@ -119,86 +120,6 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// logWriter appends numbered lines and rotates as logrotate does, by renaming or by copying and truncating.
-type logWriter struct {
-	path    string
-	n       int
-	rotated int
-	rnd     *rand.Rand
-	f       *os.File
-	half    string // of a line of which the beginning was written
-}
-
-func (w *logWriter) step() error {
-	if w.f == nil {
-		f, err := os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		w.f = f
-	}
-	var b strings.Builder
-	b.WriteString(w.half)
-	w.half = ""
-	for range 1 + w.rnd.IntN(20) {
-		w.n++
-		fmt.Fprintf(&b, "line %d %s\n", w.n, strings.Repeat("x", w.rnd.IntN(200)))
-	}
-	text := b.String()
-	turn := w.rnd.IntN(30)
-	if turn > 2 { // between rotations lines are written in pieces
-		cut := len(text) - w.rnd.IntN(10)
-		text, w.half = text[:cut], text[cut:]
-	}
-	if _, err := w.f.WriteString(text); err != nil {
-		return err
-	}
-	switch turn {
-	case 0, 1:
-		return w.byRename()
-	case 2:
-		return w.byCopy()
-	}
-	return nil
-}
-
-// shift makes room for a new .1.
-func (w *logWriter) shift() error {
-	for k := w.rotated; k >= 1; k-- {
-		if err := os.Rename(fmt.Sprint(w.path, ".", k), fmt.Sprint(w.path, ".", k+1)); err != nil {
-			return err
-		}
-	}
-	w.rotated++
-	return nil
-}
-
-func (w *logWriter) byRename() error {
-	if err := w.shift(); err != nil {
-		return err
-	}
-	if err := os.Rename(w.path, w.path+".1"); err != nil {
-		return err
-	}
-	err := w.f.Close()
-	w.f = nil
-	return err
-}
-
-func (w *logWriter) byCopy() error {
-	if err := w.shift(); err != nil {
-		return err
-	}
-	whole, err := os.ReadFile(w.path)
-	if err == nil {
-		err = os.WriteFile(w.path+".1", whole, 0o600)
-	}
-	if err == nil {
-		err = os.Truncate(w.path, 0)
-	}
-	return err
-}
-
 // TestKilled kills an intake a hundred times while its file is written and rotated: nothing is lost, nothing comes twice.
 func TestKilled(t *testing.T) {
 	kills := 100
@@ -209,23 +130,8 @@ func TestKilled(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
-	w := &logWriter{path: filepath.Join(dir, "mail.log"), rnd: rand.New(rand.NewPCG(seed, 1))}
-	written := make(chan error, 1)
-	stop := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-stop:
-				written <- nil
-				return
-			case <-time.After(time.Millisecond):
-			}
-			if err := w.step(); err != nil {
-				written <- err
-				return
-			}
-		}
-	}()
+	w := &intaketest.Writer{Path: filepath.Join(dir, "mail.log"), Rand: rand.New(rand.NewPCG(seed, 1))}
+	stop := w.Start()
 	for range kills {
 		c := child(t, dir)
 		time.Sleep(time.Duration(rnd.IntN(30_000)) * time.Microsecond) // a random moment, and no wait for anything
@@ -234,16 +140,12 @@ func TestKilled(t *testing.T) {
 		}
 		_ = c.Wait() // killed
 	}
-	close(stop)
-	if err := <-written; err != nil {
+	if err := stop(); err != nil {
 		t.Fatal(err)
-	}
-	if w.half != "" {
-		write(t, w.path, w.half)
 	}
 	before := len(awaitLedger(t, filepath.Join(dir, "ledger"), 0))
 	c := child(t, dir)
-	lines := awaitLedger(t, filepath.Join(dir, "ledger"), w.n)
+	lines := awaitLedger(t, filepath.Join(dir, "ledger"), w.N)
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -251,11 +153,11 @@ func TestKilled(t *testing.T) {
 		t.Errorf("the last intake: %v", err)
 	}
 	for i, l := range lines {
-		if want := fmt.Sprintf("line %d ", i+1); !strings.HasPrefix(l, want) {
+		if want := intaketest.QueueID(i + 1); !strings.Contains(l, want) {
 			t.Fatalf("of %d lines number %d is %.40q, want %q", len(lines), i+1, l, want)
 		}
 	}
-	t.Logf("%d kills, %d lines, %d rotations; %d lines were stored by those that were killed", kills, w.n, w.rotated, before)
+	t.Logf("%d kills, %d lines, %d rotations; %d lines were stored by those that were killed", kills, w.N, w.Rotated, before)
 }
 
 func child(t *testing.T, dir string) *exec.Cmd {
