@@ -2,6 +2,7 @@ package cli
 
 import (
 	"github.com/mailwhy/mailwhy/internal/change"
+	localcheck "github.com/mailwhy/mailwhy/internal/check/local"
 	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	queuecheck "github.com/mailwhy/mailwhy/internal/check/queue"
 	"github.com/mailwhy/mailwhy/internal/check/threat"
@@ -54,6 +55,7 @@ var catalogue = [][]*finding.Rule{
 	queuecheck.Rules,
 	change.Rules,
 	threat.Rules,
+	localcheck.Rules,
 	findcheck.Rules,
 	sieve.Rules,
 	logcheck.Rules,

@@ -40,4 +40,5 @@ var commands = []func(*app) *cobra.Command{
 	(*app).threatCommand,
 	(*app).receiveCommand,
 	(*app).canaryCommand,
+	(*app).localCommand,
 }

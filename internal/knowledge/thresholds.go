@@ -20,6 +20,15 @@ type Thresholds struct {
 	DNSSEC struct {
 		ExpiryWarningDays int `toml:"expiry_warning_days"`
 	} `toml:"dnssec"`
+	Local struct {
+		DiskFreeWarningPercent   int `toml:"disk_free_warning_percent"`
+		DiskFreeErrorPercent     int `toml:"disk_free_error_percent"`
+		MemoryFreeWarningPercent int `toml:"memory_free_warning_percent"`
+		LoadPerCPUWarning        int `toml:"load_per_cpu_warning"`
+		FilesOpenWarningPercent  int `toml:"files_open_warning_percent"`
+		ClockWarningSeconds      int `toml:"clock_warning_seconds"`
+		ClockErrorSeconds        int `toml:"clock_error_seconds"`
+	} `toml:"local"`
 }
 
 // Thresholds reads thresholds.toml.
