@@ -224,7 +224,8 @@ func (c *Clock) When(b []byte, o *event.Origin) {
 		o.At, o.Zone, o.ZoneSet, o.TimeSet = at, z, zoned, true
 		return
 	}
-	for _, layout := range [...]string{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "2/1/2006 15:04:05", "2006/1/2 15:04:05"} {
+	for _, layout := range [...]string{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "2/1/2006 15:04:05", "2006/1/2 15:04:05", "2.1.2006 15:04:05", "2-1-2006 15:04:05",
+		"1/2/2006 3:04 PM", "1/2/2006 15:04", "2/1/2006 15:04", "2.1.2006 15:04", "2/1/2006 3:04:05 PM"} {
 		if t, err := time.Parse(layout, string(b[:min(len(b), 40)])); err == nil {
 			o.At, o.Zone, o.ZoneSet, o.TimeSet = t.UnixNano(), 0, true, true
 			return

@@ -43,7 +43,8 @@ type Reader struct {
 // Layout is what the first lines of an input tell about all others.
 type Layout struct {
 	Software event.Software // whose dialect reads every line
-	Columns  []string       // names of the columns, lower case
+	Columns  []string       // names of the columns, as the dialect calls them
+	Sep      byte           // between values
 }
 
 type program struct {

@@ -25,35 +25,42 @@ func (Dialect) Mine([]byte) bool { return false }
 // Parse is never asked.
 func (Dialect) Parse(*event.Event, event.Sink) logs.Outcome { return logs.Foreign }
 
-// Columns finds "#Fields: date-time,client-ip,…" of a tracking log, or the head of a message trace export.
+// Columns finds "#Fields: date-time,client-ip,…" of a tracking log, or the head of a message trace export or of what a
+// cmdlet wrote with Export-Csv.
 func (Dialect) Columns(head []byte) *logs.Layout {
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	for line := range bytes.Lines(head[:min(len(head), 16<<10)]) {
 		line = bytes.TrimRight(line, "\r\n")
 		if r, ok := logs.After(line, "#Fields: "); ok && bytes.Contains(r, []byte("event-id")) {
-			return layout(r)
+			return layout(r, ',')
 		}
-		if len(line) > 0 && line[0] == '#' {
+		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		l := layout(line)
-		if has(l, "senderaddress", "recipientaddress", "status") || has(l, "sender_address", "recipient_status") || has(l, "sender-address", "recipient-address", "event-id") || has(l, "sender", "recipients", "eventid") {
-			return l
+		for _, sep := range [...]byte{',', ';', '\t'} {
+			l := layout(line, sep)
+			if has(l, "senderaddress", "recipientaddress", "status") || has(l, "senderaddress", "recipientstatus") || has(l, "senderaddress", "recipientaddress", "eventid") ||
+				has(l, "sender", "recipients", "eventid") || has(l, "sender", "recipient", "status", "messageid") {
+				return l
+			}
 		}
 		return nil
 	}
 	return nil
 }
 
-func layout(line []byte) *logs.Layout {
-	l := &logs.Layout{Software: event.Exchange}
-	for len(line) > 0 {
+// layout reads a head. The same column is called event-id, event_id, EventId or "Event ID".
+func layout(line []byte, sep byte) *logs.Layout {
+	l := &logs.Layout{Software: event.Exchange, Sep: sep}
+	for len(line) > 0 && len(l.Columns) < 256 {
 		var c []byte
-		c, line = cell(line)
-		l.Columns = append(l.Columns, strings.ToLower(strings.TrimSpace(string(c))))
+		c, line = cell(line, sep)
+		l.Columns = append(l.Columns, spelling.Replace(strings.ToLower(strings.TrimSpace(string(c)))))
 	}
 	return l
 }
+
+var spelling = strings.NewReplacer("-", "", "_", "", " ", "")
 
 func has(l *logs.Layout, names ...string) bool {
 	for _, n := range names {
@@ -69,7 +76,7 @@ func has(l *logs.Layout, names ...string) bool {
 }
 
 // cell takes one value off a row. Doubled quotes inside a quoted value are left doubled: nothing is copied.
-func cell(b []byte) (v, rest []byte) {
+func cell(b []byte, sep byte) (v, rest []byte) {
 	if len(b) > 0 && b[0] == '"' {
 		for i := 1; i < len(b); i++ {
 			if b[i] != '"' {
@@ -80,14 +87,14 @@ func cell(b []byte) (v, rest []byte) {
 				continue
 			}
 			rest = b[i+1:]
-			if j := bytes.IndexByte(rest, ','); j >= 0 {
+			if j := bytes.IndexByte(rest, sep); j >= 0 {
 				return b[1:i], rest[j+1:]
 			}
 			return b[1:i], nil
 		}
 		return b[1:], nil
 	}
-	if i := bytes.IndexByte(b, ','); i >= 0 {
+	if i := bytes.IndexByte(b, sep); i >= 0 {
 		return b[:i], b[i+1:]
 	}
 	return b, nil
@@ -95,7 +102,7 @@ func cell(b []byte) (v, rest []byte) {
 
 // row is what the columns of one row hold.
 type row struct {
-	eventID, source, status, recipients, related, reference []byte
+	eventID, source, status, recipients, related, reference, context, client, server, path []byte
 }
 
 // ParseRow reads one row.
@@ -108,9 +115,9 @@ func (Dialect) ParseRow(c *logs.Clock, l *logs.Layout, e *event.Event, sink even
 	first := true
 	for i := 0; len(b) > 0 && i < len(l.Columns); i++ {
 		var v []byte
-		v, b = cell(b)
-		if first && strings.EqualFold(string(v), l.Columns[0]) {
-			return logs.Known // the head
+		v, b = cell(b, l.Sep)
+		if first && isHead(v, l.Columns[0]) {
+			return logs.Known
 		}
 		if first = false; len(v) > 0 {
 			column(c, e, &r, l.Columns[i], v)
@@ -122,86 +129,109 @@ func (Dialect) ParseRow(c *logs.Clock, l *logs.Layout, e *event.Event, sink even
 	return r.emit(e, sink)
 }
 
+// isHead tells the line that names the columns.
+func isHead(v []byte, first string) bool {
+	return len(v) < 40 && len(v) >= len(first) && v[0]|0x20 == first[0] && spelling.Replace(strings.ToLower(string(v))) == first
+}
+
 // column keeps one value.
 func column(c *logs.Clock, e *event.Event, r *row, name string, v []byte) {
 	switch name {
-	case "date-time", "timestamp", "received", "origin_timestamp_utc", "date_time_utc":
+	case "datetime", "timestamp", "received", "origintimestamputc", "origintimestamp", "datetimeutc", "date":
 		c.When(v, &e.Origin)
-	case "client-ip", "original-client-ip", "fromip", "original_client_ip", "clientip":
-		if e.ClientIP == nil || name == "original-client-ip" && len(v) > 0 {
+	case "clientip", "fromip":
+		if e.ClientIP == nil {
 			e.ClientIP = v
 		}
-	case "client-hostname", "clienthostname":
-		e.ClientName = v
-	case "server-ip", "toip":
+	case "originalclientip":
+		e.ClientIP = v
+	case "clienthostname":
+		r.client = v
+	case "serverip", "toip":
 		e.RelayIP = v
-	case "server-hostname", "serverhostname":
-		e.Host = v
-	case "connector-id", "connectorid":
+	case "serverhostname":
+		r.server = v
+	case "sourcecontext":
+		r.context = v
+	case "connectorid":
 		e.Relay = v
 	case "source":
 		r.source = v
-	case "event-id", "eventid":
+	case "eventid":
 		r.eventID = v
-	case "message-id", "messageid", "message_id":
+	case "messageid":
 		e.MessageID = logs.Bare(v)
-	case "network-message-id", "messagetraceid", "network_message_id", "networkmessageid":
+	case "networkmessageid", "messagetraceid":
 		e.Session = v
-	case "recipient-address", "recipientaddress", "recipients":
+	case "recipientaddress", "recipients", "recipient":
 		r.recipients = v
-	case "recipient-status", "status", "recipient_status", "recipientstatus":
+	case "recipientstatus", "status":
 		r.status = v
-	case "related-recipient-address":
+	case "relatedrecipientaddress":
 		r.related = v
 	case "reference":
 		r.reference = v
-	case "total-bytes", "size", "total_bytes", "totalbytes":
+	case "totalbytes", "size":
 		e.Size, _ = logs.Number(v)
-	case "message-subject", "subject", "message_subject", "messagesubject":
-		e.Subject = v
-	case "sender-address", "senderaddress", "sender_address", "sender":
-		if e.From = v; string(v) == "<>" {
-			e.From = v[:0]
-		}
+	case "messagesubject", "subject":
+		e.Subject = unquoted(v)
+	case "senderaddress", "sender":
+		e.From = address(v)
+	case "returnpath":
+		r.path = v
 	case "directionality":
 		e.Method = v
 	}
 }
 
+// unquoted makes doubled quotes single: a copy, only where there are any.
+func unquoted(v []byte) []byte {
+	if !bytes.Contains(v, []byte(`""`)) {
+		return v
+	}
+	return bytes.ReplaceAll(v, []byte(`""`), []byte(`"`))
+}
+
+func address(v []byte) []byte {
+	if string(v) == "<>" {
+		return v[:0]
+	}
+	return v
+}
+
 // emit gives one event for each recipient.
 func (r *row) emit(e *event.Event, sink event.Sink) logs.Outcome {
-	if r.eventID == nil && r.status != nil {
+	if e.Host, e.ClientName = r.server, r.client; r.eventID == nil && r.status != nil {
 		return r.trace(e, sink)
 	}
 	kind, status, ok := meaning(r.eventID, r.source)
 	if !ok {
 		return logs.Unparsed
 	}
+	r.ends(e, kind, status)
 	keep := *e
 	rcpts, states := r.recipients, r.status
+	single := bytes.IndexByte(rcpts, ';') < 0
 	for first := true; first || len(rcpts) > 0; first = false {
-		var to, state []byte
+		var to []byte
 		to, rcpts = semicolon(rcpts)
-		state, states = semicolon(states)
+		state := states
+		if !single {
+			state, states = semicolon(states)
+		}
 		*e = keep
 		e.Kind, e.Status, e.To, e.Action = kind, status, to, r.eventID
-		if state = bytes.Trim(state, "'\" "); len(state) > 0 {
-			e.Text = state
-		}
-		state = after(state, "[{LED=")
-		e.Code, e.DSN = logs.Code(state)
-		if status == event.Deferred && e.Code >= 500 {
-			e.Status = event.Failed
-		}
-		if string(r.eventID) == "DSN" && len(r.reference) > 0 {
-			e.RefIs = event.Parent
-			e.Ref = logs.Bare(bytes.Trim(r.reference, "{}"))
+		r.reply(e, state)
+		if string(r.eventID) == "DSN" {
+			if len(r.path) > 0 {
+				e.From = address(r.path)
+			}
+			if len(r.reference) > 0 {
+				e.RefIs, e.Ref = event.Parent, logs.Bare(bytes.Trim(r.reference, "{}"))
+			}
 		}
 		if len(r.related) > 0 && e.OrigTo == nil && (string(r.eventID) == "REDIRECT" || string(r.eventID) == "EXPAND" || string(r.eventID) == "RESOLVE") {
 			e.OrigTo = r.related
-		}
-		if kind == event.Delivery {
-			e.Delays.Set = false
 		}
 		sink.Event(e)
 		if kind == event.Received && len(rcpts) > 0 { // the others, so that a search by recipient finds the message
@@ -211,17 +241,89 @@ func (r *row) emit(e *event.Event, sink event.Sink) logs.Outcome {
 	return logs.Known
 }
 
-func after(b []byte, word string) []byte {
-	if _, r, ok := logs.Cut(b, word); ok {
-		return r
+// ends puts the two hosts of a row in their places: where a message goes out over SMTP, the client is the machine that
+// logs and the server the next host.
+func (r *row) ends(e *event.Event, kind event.Kind, status event.Status) {
+	if kind != event.Delivery || string(r.source) != "SMTP" || len(r.client) == 0 || status == event.Failed && string(e.Method) != "Originating" {
+		return
+	}
+	e.Host, e.ClientName = r.client, nil
+	if len(r.server) > 0 {
+		e.Relay = r.server
+	}
+}
+
+// reply reads what was answered for one recipient; where the row does not say it there, its context does.
+func (r *row) reply(e *event.Event, state []byte) {
+	if state = bytes.Trim(state, "'\" "); len(state) == 0 && e.Kind == event.Delivery {
+		state = r.context
+		if _, _, ok := logs.Cut(state, "{LED="); !ok {
+			if state = answer(state); state == nil {
+				return
+			}
+		}
+	}
+	if len(state) == 0 {
+		return
+	}
+	e.Text = state
+	if _, led, ok := logs.Cut(state, "{LED="); ok {
+		e.Text = upTo(led, '}')
+		if _, fqdn, ok := logs.Cut(led, "{FQDN="); ok && upTo(fqdn, '}') != nil {
+			e.Relay = upTo(fqdn, '}')
+		}
+		if _, ip, ok := logs.Cut(led, "{IP="); ok && upTo(ip, '}') != nil {
+			e.RelayIP = upTo(ip, '}')
+		}
+	}
+	e.Code, e.DSN = logs.Code(e.Text)
+	if e.Status == event.Deferred && e.Code >= 500 {
+		e.Status = event.Failed
+	}
+}
+
+// upTo gives what stands before c, nil for nothing.
+func upTo(b []byte, c byte) []byte {
+	if i := bytes.IndexByte(b, c); i >= 0 {
+		b = b[:i]
+	}
+	if len(b) == 0 {
+		return nil
 	}
 	return b
 }
 
-// semicolon takes the first of "a;b;c".
+// answer finds the reply of a server in a context such as "08D9…;250 2.6.0 … Queued mail for delivery;ClientSubmitTime:".
+func answer(b []byte) []byte {
+	for len(b) > 0 {
+		var part []byte
+		part, b = semicolon(b)
+		if code, _ := logs.Code(part); code >= 200 && code < 600 {
+			return part
+		}
+	}
+	return nil
+}
+
+// semicolon takes the first of "a;b;c". Those in brackets, braces and quotes do not part.
 func semicolon(b []byte) (v, rest []byte) {
-	if i := bytes.IndexByte(b, ';'); i >= 0 {
-		return b[:i], b[i+1:]
+	depth, quoted := 0, len(b) > 0 && b[0] == '\''
+	for i, c := range b {
+		switch {
+		case quoted && i > 0 && c == '\'':
+			quoted = false
+		case c == '[' || c == '{':
+			depth++
+		case c == ']' || c == '}':
+			depth = max(0, depth-1)
+		case c == ';' && depth == 0 && !quoted:
+			return b[:i], b[i+1:]
+		}
+	}
+	if depth > 0 || quoted { // never closed: it parts after all
+		if i := bytes.IndexByte(b, ';'); i >= 0 {
+			return b[:i], b[i+1:]
+		}
 	}
 	return b, nil
 }
@@ -262,6 +364,10 @@ func (r *row) trace(e *event.Event, sink event.Sink) logs.Outcome {
 		for list := r.status; len(list) > 0; {
 			var one []byte
 			one, list = semicolon(list)
+			for len(list) > 0 && !bytes.Contains(upTo(list, ';'), []byte("##")) { // "a@b##Receive; Send"
+				_, rest := semicolon(list)
+				one, list = r.status[len(r.status)-len(list)-len(one)-1:len(r.status)-len(rest)], rest
+			}
 			to, state, _ := logs.Cut(one, "##")
 			*e = keep
 			e.Kind, e.Status, e.To, e.Text = event.Delivery, fate(state), bytes.TrimSpace(to), state

@@ -42,8 +42,8 @@ func TestTables(t *testing.T) {
 			"2026-11-22T01:45:25.123Z,,,192.0.2.9,EX1,,out,SMTP,FAIL,123,<m@b.example>,net-1,x@mine.example,'550 5.1.1 RESOLVER.ADR.RecipNotFound; not found',4321,1,,,s,a@b.example,a@b.example,,Incoming\r\n" +
 			"2026-11-22T01:45:26.123Z,,,,EX1,,,DSN,DSN,124,<dsn@mine.example>,net-2,a@b.example,,100,1,,<m@b.example>,Undeliverable,<>,<>,,Originating\r\n",
 			[]string{
-				"01:45:23 received session=net-1 mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 relay=EX1\\Default action=RECEIVE subject=a, \"\"b\"\" DELIVER size=4321",
-				"01:45:23 related session=net-1 mid=m@b.example from=a@b.example to=x@mine.example ip=192.0.2.1 relay=EX1\\Default action=RECEIVE subject=a, \"\"b\"\" DELIVER size=4321",
+				"01:45:23 received session=net-1 mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 relay=EX1\\Default action=RECEIVE subject=a, \"b\" DELIVER size=4321",
+				"01:45:23 related session=net-1 mid=m@b.example from=a@b.example to=x@mine.example ip=192.0.2.1 relay=EX1\\Default action=RECEIVE subject=a, \"b\" DELIVER size=4321",
 				"01:45:24 delivery session=net-1 mid=m@b.example from=a@b.example to=li@mine.example status=sent action=DELIVER subject=s size=4321",
 				"01:45:25 delivery session=net-1 mid=m@b.example from=a@b.example to=x@mine.example status=failed code=550 dsn=5.1.1 relay=out action=FAIL subject=s size=4321",
 				"01:45:26 received parent=m@b.example session=net-2 mid=dsn@mine.example from= to=a@b.example action=DSN subject=Undeliverable size=100",
@@ -55,6 +55,18 @@ func TestTables(t *testing.T) {
 				"01:45:23 delivery session=t-1 mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 status=sent subject=s size=4321",
 				"01:45:23 delivery session=t-1 mid=m@b.example from=a@b.example to=x@mine.example ip=192.0.2.1 status=failed subject=s size=4321",
 			}},
+		{"outgoing: hosts, the reply and the error from the context", tracking +
+			"2026-11-22T01:45:23.123Z,10.0.0.5,EX1,192.0.2.9,mx.partner.example,\"08DA;250 2.6.0 <m@b.example> [InternalId=1, Hostname=MX] Queued mail for delivery;ClientSubmitTime:\",out,SMTP,SEND,123,<m@b.example>,net-1,x@partner.example,,4321,1,,,s,a@b.example,a@b.example,,Originating\r\n" +
+			"2026-11-22T01:45:24.123Z,10.0.0.5,EX1,192.0.2.8,,\"[{LRT=22.11.2026};{LED=441 4.4.1 Error encountered while communicating};{FQDN=mx.slow.example};{IP=192.0.2.8}]\",out,SMTP,DEFER,123,<m@b.example>,net-1,y@slow.example,,4321,1,,,s,a@b.example,a@b.example,,Originating\r\n",
+			[]string{
+				"01:45:23 delivery session=net-1 mid=m@b.example from=a@b.example to=x@partner.example ip=10.0.0.5 status=sent code=250 dsn=2.6.0 relay=mx.partner.example action=SEND subject=s size=4321",
+				"01:45:24 delivery session=net-1 mid=m@b.example from=a@b.example to=y@slow.example ip=10.0.0.5 status=deferred code=441 dsn=4.4.1 relay=mx.slow.example action=DEFER subject=s size=4321",
+			}},
+		{"extended report, underscores", "date_time_utc,client_ip,source,event_id,message_id,recipient_address,recipient_status,sender_address\n" +
+			"2026-11-22T01:45:23.123Z,192.0.2.1,STOREDRIVER,DELIVER,<m@b.example>,li@mine.example,,a@b.example\n",
+			[]string{"01:45:23 delivery mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 status=sent action=DELIVER"}},
+		{"semicolons, spaces in the head, day first", "\xef\xbb\xbf\"Received\";\"Sender Address\";\"Recipient Address\";\"Status\";\"Message ID\"\n\"22.11.2026 01:45:23\";\"a@b.example\";\"li@mine.example\";\"Failed\";\"<m@b.example>\"\n",
+			[]string{"01:45:23 delivery mid=m@b.example from=a@b.example to=li@mine.example status=failed"}},
 		{"historical search", "origin_timestamp_utc,sender_address,recipient_status,message_subject,total_bytes,message_id,network_message_id,original_client_ip,directionality,connector_id\n" +
 			"2026-11-22T01:45:23.0000000Z,a@b.example,li@mine.example##Receive, Deliver;x@mine.example##Receive, Fail,s,4321,<m@b.example>,n-1,192.0.2.1,Incoming,\n", nil},
 	}
