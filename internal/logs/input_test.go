@@ -157,6 +157,16 @@ func TestPrefixes(t *testing.T) {
 		{"2026-11-22 01:50:59,123 fail2ban.actions [99]: NOTICE [postfix] Ban 192.0.2.1", "2026-11-22T01:50:59.123Z", "", "fail2ban", "fail2ban.actions [99]: NOTICE [postfix] Ban 192.0.2.1"},
 		{"Sun Nov 22 01:45:23 2026 [12] info: spamd: x", "2026-11-22T01:45:23Z", "", "spamd", "spamd: x"},
 		{"postfix/smtpd[12]: connect", "", "", "postfix/smtpd", "connect"},
+		{"mailcow-postfix-1  | Nov 22 01:45:23 mx1 postfix/smtpd[12]: connect", "2026-11-22T01:45:23Z", "mx1", "postfix/smtpd", "connect"},
+		{"\x1b[36mmail-1  |\x1b[0m 2026-11-22T01:45:23+01:00 mx1 postfix/smtpd[12]: connect", "2026-11-22T01:45:23+01:00", "mx1", "postfix/smtpd", "connect"},
+		{"2026-11-22T01:45:24.123456789Z stdout F Nov 22 01:45:23 mx1 postfix/smtpd[12]: connect", "2026-11-22T01:45:23Z", "mx1", "postfix/smtpd", "connect"},
+		{"2026-11-22T01:45:24.5Z stderr P postfix/smtpd[12]: connect", "2026-11-22T01:45:24.5Z", "", "postfix/smtpd", "connect"},
+		{"Nov 22 01:45:23 mx1 mail.info postfix/smtpd[12]: connect", "2026-11-22T01:45:23Z", "mx1", "postfix/smtpd", "connect"},
+		{"Nov 22 01:45:24 192.0.2.1 Nov 22 01:45:23 mx1 postfix/smtpd[12]: connect", "2026-11-22T01:45:24Z", "mx1", "postfix/smtpd", "connect"},
+		{"2026/11/22 01:45:23 mx1 postfix/smtpd[12]: connect", "2026-11-22T01:45:23Z", "mx1", "postfix/smtpd", "connect"},
+		{"2026 Nov 22 01:45:23 mx1 postfix/smtpd[12]: connect", "2026-11-22T01:45:23Z", "mx1", "postfix/smtpd", "connect"},
+		{"1 2026-11-22T01:45:23.1Z mx1 postfix/smtpd 12 - - connect", "2026-11-22T01:45:23.1Z", "mx1", "postfix/smtpd", "connect"},
+		{"Nov 22 01:45:23 mx1 postfix/127.0.0.1:10025/smtpd[12]: connect", "2026-11-22T01:45:23Z", "mx1", "postfix/127.0.0.1:10025/smtpd", "connect"},
 	}
 	c := &Clock{Latest: now}
 	for _, tc := range cases {

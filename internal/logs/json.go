@@ -41,6 +41,11 @@ func (r *Reader) jsonLine(line []byte, e *event.Event, sink event.Sink) Outcome 
 			e.Program = f.comm
 		}
 		e.PID, _ = pid(f.pid)
+		if i := bytes.IndexByte(e.Program, '['); i > 0 { // rsyslog's syslogtag: "prog[12]:"
+			e.PID, _ = pid(e.Program[i+1:])
+			e.Program = e.Program[:i]
+		}
+		e.Program = bytes.TrimSuffix(e.Program, []byte(":"))
 		r.journalTime(f, e)
 		return r.dispatch(e, sink)
 	}
@@ -48,7 +53,7 @@ func (r *Reader) jsonLine(line []byte, e *event.Event, sink event.Sink) Outcome 
 }
 
 func (r *Reader) journalTime(f jsonFields, e *event.Event) {
-	if us, err := strconv.ParseInt(string(f.realtime), 10, 64); err == nil && us > 0 && us < 1<<60/1000 {
+	if us, err := strconv.ParseInt(string(f.realtime), 10, 64); err == nil && us > 0 && us < 1<<62/1000 {
 		t := time.UnixMicro(us).In(r.loc())
 		_, z := t.Zone()
 		e.At, e.Zone, e.ZoneSet, e.TimeSet = us*1000, int32(z), true, true
@@ -67,15 +72,15 @@ func (f *jsonFields) slot(key []byte) *[]byte {
 	switch string(key) {
 	case "log":
 		return &f.log
-	case "time", "timestamp", "@timestamp":
+	case "time", "timestamp", "@timestamp", "timereported", "date":
 		return &f.time
 	case "MESSAGE", "message", "msg":
 		return &f.message
-	case "SYSLOG_IDENTIFIER", "program", "syslogtag", "ident", "appname":
+	case "SYSLOG_IDENTIFIER", "program", "syslogtag", "ident", "appname", "app-name", "app_name", "programname", "tag":
 		return &f.ident
 	case "_COMM":
 		return &f.comm
-	case "_HOSTNAME", "host", "hostname":
+	case "_HOSTNAME", "host", "hostname", "fromhost":
 		return &f.host
 	case "SYSLOG_PID", "procid", "pid":
 		return &f.pid

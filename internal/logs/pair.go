@@ -17,6 +17,15 @@ func Pair(b []byte, sep string) (key, value, rest []byte, ok bool) {
 	switch {
 	case len(b) > 0 && b[0] == '<':
 		if v, r, ok := Angle(b); ok {
+			for more := ok; more && Has(r, ",<"); {
+				var tail []byte
+				if _, tail, more = Angle(r[1:]); more {
+					r = tail
+				}
+			}
+			if len(b)-len(r) > len(v)+2 {
+				v = b[:len(b)-len(r)]
+			}
 			if i := bytes.Index(r, []byte(sep)); i > 0 { // "<a>,<b>": several
 				return key, b[:len(b)-len(r)+i], r[i+len(sep):], true
 			}
@@ -27,7 +36,14 @@ func Pair(b []byte, sep string) (key, value, rest []byte, ok bool) {
 			if b[i] == '\\' {
 				i++
 			} else if b[i] == '"' {
-				return key, b[1:i], bytes.TrimPrefix(b[i+1:], []byte(sep)), true
+				r := b[i+1:]
+				if len(r) == 0 || Has(r, sep) {
+					return key, b[1:i], bytes.TrimPrefix(r, []byte(sep)), true
+				}
+				if j := bytes.Index(r, []byte(sep)); j >= 0 { // a quoted local part
+					return key, b[:i+1+j], r[j+len(sep):], true
+				}
+				return key, b, nil, true
 			}
 		}
 	}

@@ -41,6 +41,11 @@ func Prefix(c *Clock, line []byte, o *event.Origin) (ok bool) {
 	case ch == '[':
 		return bracketPrefix(line, o)
 	}
+	if rest := composed(line); rest != nil {
+		ok = Prefix(c, rest, o)
+		o.Line = line
+		return ok
+	}
 	return plainPrefix(line, o)
 }
 
@@ -150,13 +155,13 @@ func hostAndTag(b []byte, o *event.Origin) bool {
 	if b[i-1] != ':' {
 		o.Host, b = b[:i], b[i+1:]
 	}
-	return tag(b, o)
+	return tag(b, o) || odderTag(b, o)
 }
 
 // tag reads "prog[pid]: msg".
 func tag(b []byte, o *event.Origin) bool {
 	i := 0
-	for i < len(b) && b[i] != '[' && b[i] != ':' && b[i] != ' ' {
+	for i < len(b) && b[i] != '[' && b[i] != ' ' && (b[i] != ':' || i+1 < len(b) && digit(b[i+1]) && bytes.IndexByte(b[:i], '/') > 0) { // postfix/127.0.0.1:10025/smtpd
 		i++
 	}
 	if i == 0 || i >= len(b) {
@@ -202,7 +207,7 @@ func pid(b []byte) (p int32, n int) {
 // isoPrefix reads lines that begin with a digit.
 func isoPrefix(c *Clock, b []byte, o *event.Origin) bool {
 	if len(b) < 20 || b[4] != '-' {
-		return epochPrefix(b, o)
+		return epochPrefix(c, b, o)
 	}
 	at, z, zoned, n := c.iso3339(b)
 	if n == 0 || n >= len(b) || b[n] != ' ' {
@@ -216,85 +221,14 @@ func isoPrefix(c *Clock, b []byte, o *event.Origin) bool {
 	if len(rest) > 0 && rest[0] == '[' {
 		return bracketPrefix(rest, o)
 	}
+	if text := criText(rest); text != nil {
+		return inner(c, text, o)
+	}
 	return hostAndTag(rest, o)
 }
 
-// ownFile tells the softwares that write "2026-11-22 01:45:23 …" into files of their own.
-func ownFile(b []byte, comma bool, o *event.Origin) bool {
-	if len(b) > 6 && (b[0] == '+' || b[0] == '-') && digit(b[1]) { // Exim's log_timezone
-		if z, n := zone(b); n == 5 && b[5] == ' ' {
-			o.At += int64(o.Zone-z) * 1e9
-			o.Zone, o.ZoneSet, b = z, true, b[6:]
-		}
-	}
-	b = bytes.TrimLeft(b, " ") // tai64nlocal leaves two
-	switch {
-	case len(b) == 0:
-		return false
-	case len(b) > 2 && b[0] == '[' && b[1]-'A' < 26:
-		return bracketPrefix(b, o)
-	case qmailShape(b):
-		o.Program, o.Msg = progQmail, b
-	case b[0] == '#' && len(b) > 1 && digit(b[1]):
-		o.PID, _ = pid(b[1:])
-		o.Program, o.Msg = progRspamd, b
-	case comma || bytes.HasPrefix(b, []byte("fail2ban.")):
-		o.Program, o.Msg = progFail2ban, b
-	case dovecotShape(b):
-		o.Program, o.Msg = progDovecot, b
-	case syslogShape(b):
-		return hostAndTag(b, o)
-	default:
-		o.Program, o.Msg = progExim, b
-	}
-	return true
-}
-
-// qmailShape tells qmail-send's own words, which name no program in the files of multilog.
-func qmailShape(b []byte) bool {
-	for _, w := range [...]string{"new msg ", "info msg ", "end msg ", "bounce msg ", "starting delivery ", "status: local ", "delivery "} {
-		if len(b) > len(w) && string(b[:len(w)]) == w {
-			return w != "delivery " || digit(b[len(w)])
-		}
-	}
-	return false
-}
-
-// dovecotShape tells "imap-login: Info: " and "lmtp(29137): Info: ".
-func dovecotShape(b []byte) bool {
-	i := bytes.Index(b[:min(len(b), 160)], []byte(": "))
-	if i <= 0 || !lower(b[0]) {
-		return false
-	}
-	rest := b[i+2:]
-	for _, w := range [...]string{"Info: ", "Error: ", "Warning: ", "Fatal: ", "Panic: ", "Debug: "} {
-		if len(rest) > len(w) && string(rest[:len(w)]) == w {
-			return true
-		}
-	}
-	return false
-}
-
-func lower(c byte) bool { return c-'a' < 26 }
-
-// syslogShape tells "host prog[123]: " after a date with a space, which some syslogds write.
-func syslogShape(b []byte) bool {
-	i := bytes.IndexByte(b, ' ')
-	if i <= 0 || eximID(b[:i]) || b[i-1] == '=' {
-		return false
-	}
-	rest := b[i+1:]
-	j := bytes.IndexByte(rest, ' ')
-	return j > 3 && rest[j-1] == ':' && rest[j-2] == ']' && digit(rest[j-3]) && lower(rest[0])
-}
-
-// eximID tells whether the word is an Exim message id, of either length.
-func eximID(b []byte) bool {
-	return len(b) == 16 && b[6] == '-' && b[13] == '-' || len(b) == 23 && b[6] == '-' && b[18] == '-'
-}
-
 // epochPrefix reads journalctl's short-unix ("1795312260.123456 host prog[1]: ") and what else begins with digits.
-func epochPrefix(b []byte, o *event.Origin) bool {
+func epochPrefix(c *Clock, b []byte, o *event.Origin) bool {
 	if len(b) > 12 && digit(b[9]) && b[10] == '.' {
 		var sec int64
 		for _, ch := range b[:10] {
@@ -312,6 +246,23 @@ func epochPrefix(b []byte, o *event.Origin) bool {
 			}
 			return hostAndTag(b[11+n:], o)
 		}
+	}
+	switch {
+	case len(b) > 22 && b[4] == '/' && b[7] == '/' && b[10] == ' ': // 2026/11/22 01:45:23
+		var iso [19]byte
+		copy(iso[:], b)
+		iso[4], iso[7] = '-', '-'
+		if sec, z, ok := c.isoLocal(iso[:]); ok && b[19] == ' ' {
+			o.At, o.Zone, o.TimeSet = sec*1e9, z, true
+			return hostAndTag(b[20:], o)
+		}
+	case len(b) > 22 && b[4] == ' ' && month(b[5:]) != 0 && b[20] == ' ': // 2026 Nov 22 01:45:23
+		if sec, z, ok := c.dated(b[5:11], b[12:20], b[:4]); ok {
+			o.At, o.Zone, o.TimeSet = sec*1e9, z, true
+			return hostAndTag(b[21:], o)
+		}
+	case len(b) > 22 && b[0] == '1' && b[1] == ' ' && b[6] == '-' && b[12] == 'T': // RFC 5424 whose <PRI> was taken off
+		return rfc5424(c, b[2:], o)
 	}
 	return plainPrefix(b, o)
 }

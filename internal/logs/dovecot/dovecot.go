@@ -164,8 +164,12 @@ func delivery(e *event.Event, b []byte) bool {
 	if r, ok := logs.After(b, "msgid="); ok {
 		i := bytes.Index(r, []byte(": "))
 		if len(r) > 0 && r[0] == '<' {
-			if id, tail, ok := logs.Angle(r); ok && logs.Has(tail, ": ") {
-				e.MessageID, b, i = id, tail[2:], -1
+			if id, tail, ok := logs.Angle(r); ok {
+				if logs.Has(tail, ": ") {
+					e.MessageID, b, i = id, tail[2:], -1
+				} else if j := described(e, tail); j >= 0 {
+					e.MessageID, b, i = id, tail[j:], -1
+				}
 			}
 		}
 		if i >= 0 {
@@ -185,6 +189,25 @@ func delivery(e *event.Event, b []byte) bool {
 		return outcome(e, b)
 	}
 	return trouble(e, b)
+}
+
+// described finds where the outcome stands behind what a deliver_log_format of one's own adds: from=, subject=, size. The
+// last one counts, because a subject may say anything. It gives -1 where there is none.
+func described(e *event.Event, b []byte) int {
+	for end := len(b); ; {
+		i := bytes.LastIndex(b[:end], []byte(": "))
+		if i < 0 {
+			return -1
+		}
+		try := event.Event{}
+		if outcome(&try, b[i+2:]); try.Action != nil {
+			if from, ok := logs.After(bytes.TrimLeft(b[:i], ", "), "from=<"); ok && e.From == nil {
+				e.From, _, _ = logs.Cut(from, ">")
+			}
+			return i + 2
+		}
+		end = i
+	}
 }
 
 var (
@@ -214,11 +237,13 @@ func outcome(e *event.Event, b []byte) bool {
 		e.Action, e.Folder = actSaved, quoted(b)
 	case hasFold(low, "forwarded to "):
 		e.Action, e.To = actForwarded, logs.FirstAngle(b[len("forwarded to "):])
+	case hasFold(low, "discarded vacation"), hasFold(low, "discarding vacation"): // an answer, not the message
+		e.Action = actVacation
 	case hasFold(low, "discarded"), hasFold(low, "marked message to be discarded"):
 		e.Action = actDiscarded
-	case hasFold(low, "rejected "), hasFold(low, "sent reject"):
+	case hasFold(low, "rejected "), hasFold(low, "rejected: "), hasFold(low, "sent reject"):
 		e.Action = actRejected
-	case hasFold(low, "sent vacation response"), hasFold(low, "discarding vacation response"), hasFold(low, "discarded duplicate vacation"), hasFold(low, "not sending vacation"):
+	case hasFold(low, "sent vacation response"), hasFold(low, "discarded duplicate vacation"), hasFold(low, "not sending vacation"):
 		e.Action = actVacation
 	case hasFold(low, "save failed to "), hasFold(low, "failed to store"), hasFold(low, "delivery failed"), hasFold(low, "failed to "):
 		e.Action = actFailed
@@ -253,6 +278,9 @@ func login(e *event.Event, b []byte) bool {
 	fields(e, b[at+2:])
 	e.Text = word
 	switch {
+	case logs.Has(word, "proxy(") && bytes.Contains(word, []byte("): started proxying to ")):
+		e.Kind = event.Login
+		return true
 	case logs.Has(word, "Login"), logs.Has(word, "Logged in"):
 		if e.Kind = event.Login; !bytes.Contains(word, []byte("aborted")) && !bytes.Contains(word, []byte("failed")) {
 			return true

@@ -36,7 +36,20 @@ func TestLines(t *testing.T) {
 			`trouble session=sess user=li`},
 		{`Nov 22 01:45:23 mx1 dovecot: master: Dovecot v2.3.19.1 (9b53102964) starting up for lmtp`,
 			`started`},
+		{`Nov 22 01:45:23 mx1 dovecot: lmtp(li@mine.example)<1><sess>: sieve: msgid=<m@sender.example> from=<a@sender.example> subject="x: saved mail to INBOX": stored mail into mailbox 'Junk'`,
+			`sieve session=sess mid=m@sender.example from=a@sender.example user=li@mine.example folder=Junk action=saved`},
+		{`Nov 22 01:45:23 mx1 dovecot: lmtp(li@mine.example)<1><sess>: sieve: msgid=<m@sender.example>: discarded vacation reply to <noreply@sender.example>`,
+			`sieve session=sess mid=m@sender.example user=li@mine.example action=vacation`},
+		{`Nov 22 01:45:23 mx1 dovecot: lda(li@mine.example)<1><sess>: msgid=<m@sender.example>: rejected: Quota exceeded`,
+			`sieve session=sess mid=m@sender.example user=li@mine.example action=rejected`},
+		{`Nov 22 01:45:23 mx1 dovecot: imap-login: proxy(li@mine.example): started proxying to 192.0.2.9:143: user=<li@mine.example>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, TLS, session=<x>`,
+			`login session=x ip=192.0.2.1 user=li@mine.example`},
 	})
+}
+
+func TestNoAllocation(t *testing.T) {
+	logstest.NoAllocation(t, Dialect{}, `Nov 22 01:45:23 mx1 dovecot: lmtp(li@mine.example)<29137><nPRYDTNJAmvRcQAAg+zDdQ>: sieve: msgid=<6b@sender.example>: stored mail into mailbox 'INBOX'`)
+	logstest.NoAllocation(t, Dialect{}, `Nov 22 01:45:23 mx1 dovecot: imap-login: Login: user=<li@mine.example>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, mpid=77, TLS, session=<abcdefgh>`)
 }
 
 func FuzzParse(f *testing.F) {

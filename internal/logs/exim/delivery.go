@@ -60,7 +60,18 @@ func recipients(e *event.Event, b []byte) []byte {
 // delivered reads "=> to R=… T=… H=… C="…" QT=… DT=…" and its kin.
 func delivered(e *event.Event, b []byte, sink event.Sink) bool {
 	e.Kind, e.Status = event.Delivery, event.Sent
-	b = recipients(e, b)
+	if r, ok := logs.After(b, ":blackhole: "); ok {
+		e.Status, b = event.Discarded, r
+		if addr, tail, ok := logs.Angle(r); ok {
+			e.To, b = addr, tail
+		}
+	} else if logs.Has(b, "discarded (") {
+		e.Status, e.Text = event.Discarded, b
+		sink.Event(e)
+		return true
+	} else {
+		b = recipients(e, b)
+	}
 	b = fields(e, b, false)
 	if e.Relay == nil && e.RelayIP == nil {
 		e.Relay = e.Method

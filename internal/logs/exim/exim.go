@@ -303,7 +303,7 @@ func field(e *event.Event, key, v []byte, in bool) bool {
 	case "P":
 		if in {
 			e.Proto = v
-		} else {
+		} else if e.From == nil { // the return path on delivery; F= is the sender
 			e.From = v
 		}
 	case "F":

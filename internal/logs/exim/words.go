@@ -2,6 +2,7 @@ package exim
 
 import (
 	"bytes"
+	"strconv"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
@@ -18,6 +19,8 @@ func words(e *event.Event, b []byte) bool {
 		return clientLine(e, b)
 	case logs.Has(b, "rejected "), logs.Has(b, "temporarily rejected "):
 		return rejected(e, b)
+	case e.QueueID != nil && (logs.Has(b, "SMTP error from remote ") || logs.Has(b, "SMTP timeout ")):
+		return ofMessage(e, b)
 	case logs.Has(b, "SMTP "), logs.Has(b, "unexpected "), logs.Has(b, "TLS "), logs.Has(b, "refused connection from "), logs.Has(b, "no MAIL in "), logs.Has(b, "Connection from "):
 		return session(e, b)
 	}
@@ -100,6 +103,9 @@ func rejected(e *event.Event, b []byte) bool {
 	case logs.Has(rest, "connection "):
 		e.Stage = rest[:10]
 		rest = rest[10:]
+		if r, ok := logs.After(rest, " from "); ok {
+			hostPhrase(e, r)
+		}
 		if i := bytes.Index(rest, []byte(": ")); i >= 0 {
 			rest = rest[i:]
 		}
@@ -108,6 +114,9 @@ func rejected(e *event.Event, b []byte) bool {
 		rest = rest[13:]
 		e.Helo, rest = address(rest)
 		e.Helo = bytes.TrimSuffix(e.Helo, []byte(":"))
+	case logs.Has(rest, "EHLO from "), logs.Has(rest, "HELO from "):
+		e.Stage = rest[:4]
+		rest = hostPhrase(e, rest[10:])
 	case logs.Has(rest, "from "):
 		rest = hostPhrase(e, rest[5:])
 	}
@@ -124,6 +133,7 @@ var (
 
 // hostPhrase reads "name (helo) [ip]:port" in running text and gives what follows.
 func hostPhrase(e *event.Event, b []byte) []byte {
+	b = bytes.TrimPrefix(b, []byte("H="))
 	v, rest := hostValue(b)
 	e.ClientName, e.Helo, e.ClientIP, e.ClientPort = splitHost(v)
 	return rest
@@ -141,7 +151,7 @@ func session(e *event.Event, b []byte) bool {
 		} else if bytes.Contains(b, []byte(" closed by ")) || bytes.Contains(b, []byte("D=")) {
 			e.Kind = event.Disconnect
 		}
-	case logs.Has(b, "SMTP protocol"), logs.Has(b, "SMTP syntax error"), logs.Has(b, "SMTP call from "), logs.Has(b, "refused connection from "):
+	case logs.Has(b, "SMTP protocol"), logs.Has(b, "SMTP syntax error"), logs.Has(b, "SMTP call from "), logs.Has(b, "refused connection from "), logs.Has(b, "Connection from ") && bytes.Contains(b, []byte(" refused")):
 		e.Kind = event.Reject
 	case logs.Has(b, "TLS error "):
 		e.Kind = event.TLSFailed
@@ -201,6 +211,8 @@ func ofMessage(e *event.Event, b []byte) bool {
 		if i := bytes.LastIndexByte(b, '['); i >= 0 {
 			e.Verdict = bytes.TrimSuffix(b[i+1:], []byte("]"))
 		}
+	case logs.Has(b, "SA: Action: "):
+		spamVerdict(e, b[len("SA: Action: "):])
 	case logs.Has(b, "Message abandoned"), logs.Has(b, "cancelled"):
 		e.Kind = event.Removed
 	case logs.Has(b, "Remote host "), logs.Has(b, "Spool file is locked"), logs.Has(b, "remote host "), logs.Has(b, "SMTP error"):
@@ -212,7 +224,26 @@ func ofMessage(e *event.Event, b []byte) bool {
 	return true
 }
 
-var dkimName = []byte("dkim")
+// spamVerdict reads sa-exim's "scanned but message isn't spam: score=-1.9 required=5.0 (…". What follows names addresses and
+// may say anything.
+func spamVerdict(e *event.Event, b []byte) {
+	e.Kind, e.Filter = event.Filter, spamName
+	i := bytes.IndexByte(b, ':')
+	if i < 0 {
+		i = len(b)
+	}
+	if e.Verdict = b[:i]; i < len(b) {
+		if score, ok := logs.After(b[i:], ": score="); ok {
+			num, _, _ := logs.Cut(score, " ")
+			e.Score, _ = strconv.ParseFloat(string(num[:min(len(num), 24)]), 64)
+		}
+	}
+}
+
+var (
+	dkimName = []byte("dkim")
+	spamName = []byte("spamassassin")
+)
 
 // Words of lines about no message and no client.
 var daemonWords = [...]struct {

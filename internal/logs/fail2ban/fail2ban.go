@@ -31,6 +31,8 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	e.Text = b
 	if i := bytes.Index(b, []byte("]: ")); logs.Has(b, "fail2ban.") && i > 0 {
 		b = b[i+3:]
+	} else if logs.Has(b, "fail2ban.") { // before 0.9: no process id
+		_, b, _ = logs.Cut(b, ": ")
 	}
 	e.Kind = event.Stats
 	for l, w := range [...]string{"INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "DEBUG"} {

@@ -14,6 +14,8 @@ func TestLines(t *testing.T) {
 			`ban ip=192.0.2.1 verdict=found action=dovecot`},
 		{`Nov 22 01:45:23 mx1 fail2ban.actions[99]: NOTICE [postfix] Unban 192.0.2.1`,
 			`ban ip=192.0.2.1 verdict=unban action=postfix`},
+		{`2014-11-22 01:50:59,123 fail2ban.actions: WARNING [sasl] Ban 192.0.2.1`,
+			`ban ip=192.0.2.1 verdict=ban action=sasl`},
 	})
 }
 

@@ -67,7 +67,7 @@ func daemonOf(program []byte) daemon {
 	case "anvil", "scache", "tlsmgr", "tlsproxy", "trivial-rewrite", "proxymap", "flush", "showq", "postlogd", "rewrite",
 		"proxywrite", "smtp-sink", "smtp-source", "nbdb_reindexd":
 		return support
-	case "master", "postfix-script", "postlog", "postmulti", "postconf", "postalias", "postmap", "postcat", "postqueue",
+	case "master", "postfix", "postfix-script", "postlog", "postmulti", "postconf", "postalias", "postmap", "postcat", "postqueue",
 		"sendmail", "postdrop", "post-install", "set-permissions", "posttls-finger", "postkick", "postlock", "postfix-tls-script",
 		"postmulti-script", "postfix-wrapper", "non-bdb-migration":
 		return master

@@ -40,7 +40,8 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	case logs.Has(b, "from="):
 		received(e, b)
 	case logs.Has(b, "to="):
-		delivery(e, b)
+		recipients(e, delivery(e, b), sink)
+		return logs.Known
 	case logs.Has(b, "ruleset="):
 		ruleset(e, b)
 	case logs.Has(b, "AUTH=server"), logs.Has(b, "AUTH=client"):
@@ -103,13 +104,22 @@ func relay(v []byte) (name, ip []byte) {
 }
 
 // delivery reads "to=<b>, ctladdr=<a>, delay=00:00:01, xdelay=…, mailer=esmtp, relay=…, dsn=2.0.0, stat=Sent (…)".
-func delivery(e *event.Event, b []byte) {
+// It gives the recipients as they stand.
+func delivery(e *event.Event, b []byte) (to []byte) {
 	e.Kind = event.Delivery
-	var mailer []byte
+	var mailer, reply []byte
 	for len(b) > 0 {
 		if stat, ok := logs.After(b, "stat="); ok {
 			status(e, stat)
 			break
+		}
+		if r, ok := logs.After(b, "reply="); ok { // the server's words, which may hold anything
+			i := bytes.LastIndex(r, []byte(", stat="))
+			if i < 0 {
+				i = len(r)
+			}
+			reply, b = r[:i], bytes.TrimPrefix(r[i:], []byte(", "))
+			continue
 		}
 		key, v, rest, ok := logs.Pair(b, ", ")
 		if !ok {
@@ -117,10 +127,7 @@ func delivery(e *event.Event, b []byte) {
 		}
 		switch string(key) {
 		case "to":
-			e.To = logs.FirstAngle(v)
-			if i := bytes.IndexByte(e.To, ','); i > 0 && v[0] != '<' {
-				e.To = logs.Bare(v[:i])
-			}
+			to = v
 		case "delay":
 			e.Delay = clock(v)
 		case "xdelay":
@@ -136,6 +143,40 @@ func delivery(e *event.Event, b []byte) {
 	}
 	if e.Relay == nil || string(mailer) == "local" || string(mailer) == "prog" || string(mailer) == "*file*" {
 		e.Relay, e.RelayIP = mailer, nil
+	}
+	if code, _ := logs.Code(reply); code >= 200 && e.Status != event.Sent {
+		e.Text, e.Code = reply, code
+	}
+	return to
+}
+
+// recipients gives an event for each of "<a@b>,<c@d>" or "a@b,c@d": one attempt may be for several.
+func recipients(e *event.Event, to []byte, sink event.Sink) {
+	keep := *e
+	for first := true; first || len(to) > 0; first = false {
+		one := to
+		to = nil
+		if !first {
+			*e = keep
+		}
+		for i, depth, quoted := 0, 0, false; i < len(one); i++ {
+			switch one[i] {
+			case '"':
+				quoted = !quoted
+			case '<':
+				depth++
+			case '>':
+				depth--
+			case ',':
+				if !quoted && depth <= 0 {
+					one, to = one[:i], one[i+1:]
+				}
+			}
+		}
+		if e.To = logs.Bare(one); len(one) > 0 && one[0] == '"' {
+			e.To = logs.FirstAngle(one)
+		}
+		sink.Event(e)
 	}
 }
 
@@ -177,6 +218,11 @@ func status(e *event.Event, b []byte) {
 		}
 	case logs.Has(b, "Deferred"), logs.Has(b, "queued"):
 		e.Status = event.Deferred
+		if why, ok := logs.After(b, "Deferred: "); ok {
+			if e.Code, _ = logs.Code(why); e.Code != 0 {
+				e.Text = why
+			}
+		}
 	case logs.Has(b, "quarantined"):
 		e.Status = event.Quarantined
 	default:
@@ -264,6 +310,20 @@ func session(e *event.Event, b []byte) {
 	}
 }
 
+// authFailed reads "AUTH failure (LOGIN): authentication failure (-13) …, user=li, relay=h [192.0.2.1]".
+func authFailed(e *event.Event, b []byte) {
+	e.Kind = event.AuthFailed
+	if i, j := bytes.IndexByte(b, '('), bytes.IndexByte(b, ')'); i > 0 && j > i {
+		e.Method = b[i+1 : j]
+	}
+	if _, r, ok := logs.Cut(b, ", user="); ok {
+		e.User, _, _ = logs.Cut(r, ",")
+	}
+	if i := bytes.LastIndex(b, []byte(", relay=")); i >= 0 {
+		e.ClientName, e.ClientIP = relay(b[i+len(", relay="):])
+	}
+}
+
 // other reads the remaining lines: bounces, milters, lost connections, the daemon itself.
 func other(e *event.Event, b []byte) {
 	switch {
@@ -284,6 +344,16 @@ func other(e *event.Event, b []byte) {
 		if _, r, ok := logs.Cut(b, " from "); ok {
 			e.ClientName, e.ClientIP = relay(r)
 		}
+	case logs.Has(b, "AUTH failure ("), logs.Has(b, "AUTH warning"):
+		authFailed(e, b)
+	case logs.Has(b, "connect from "):
+		e.Kind = event.Connect
+		e.ClientName, e.ClientIP = relay(b[len("connect from "):])
+	case bytes.Contains(b, []byte(" did not issue MAIL/EXPN/VRFY/ETRN")):
+		e.Kind = event.Lost
+		e.ClientName, e.ClientIP = relay(b[:bytes.Index(b, []byte(" did not issue"))])
+	case logs.Has(b, "milter="), logs.Has(b, "Milter add: "), logs.Has(b, "Milter insert "), logs.Has(b, "Milter change"), logs.Has(b, "Milter delete"):
+		e.Kind = event.Stats
 	case logs.Has(b, "done; "), logs.Has(b, "discarded"):
 		e.Kind = event.Removed
 	case logs.Has(b, "starting daemon"), logs.Has(b, "alias database "), logs.Has(b, "restarting "), logs.Has(b, "stopping "):

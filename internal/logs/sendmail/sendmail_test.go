@@ -26,7 +26,20 @@ func TestLines(t *testing.T) {
 			`auth ip=192.0.2.1 user=li`},
 		{`Nov 22 01:45:23 mx1 sm-mta[12]: rejecting connections on daemon MTA: load average: 20`,
 			`trouble`},
+		{`Nov 22 01:45:23 mx1 sm-mta[12]: 4AM1jN0a012345: to=<li@partner.example>,<"x, y"@partner.example>, delay=00:00:02, mailer=esmtp, relay=mx.partner.example. [192.0.2.9], dsn=4.7.1, reply=451 4.7.1 Try, later, stat=Deferred: 451 4.7.1 Try, later`,
+			`delivery id=4AM1jN0a012345 to=li@partner.example status=deferred code=451 dsn=4.7.1 relay=mx.partner.example delay=2s | delivery id=4AM1jN0a012345 to="x, y"@partner.example status=deferred code=451 dsn=4.7.1 relay=mx.partner.example delay=2s`},
+		{`Nov 22 01:45:23 mx1 sendmail[12]: 4AM1jN0a012345: to=li@mine.example,chen@mine.example, delay=00:00:00, mailer=local, dsn=2.0.0, stat=Sent`,
+			`delivery id=4AM1jN0a012345 to=li@mine.example status=sent dsn=2.0.0 relay=local | delivery id=4AM1jN0a012345 to=chen@mine.example status=sent dsn=2.0.0 relay=local`},
+		{`Nov 22 01:45:23 mx1 sendmail[12]: 4AM1jN0a012345: AUTH failure (LOGIN): authentication failure (-13) SASL(-13): authentication failure: checkpass failed, user=li, relay=h.example [192.0.2.1]`,
+			`auth-failed id=4AM1jN0a012345 ip=192.0.2.1 user=li`},
+		{`Nov 22 01:45:23 mx1 sendmail[12]: h.example [192.0.2.1] did not issue MAIL/EXPN/VRFY/ETRN during connection to MTA`,
+			`lost ip=192.0.2.1`},
 	})
+}
+
+func TestNoAllocation(t *testing.T) {
+	logstest.NoAllocation(t, Dialect{}, `Nov 22 01:45:23 mx1 sm-mta[12]: 4AM1jN0a012345: from=<a@b.example>, size=1234, class=0, nrcpts=1, msgid=<m@b.example>, proto=ESMTP, daemon=MTA, relay=h.example [192.0.2.1]`)
+	logstest.NoAllocation(t, Dialect{}, `Nov 22 01:45:23 mx1 sm-mta[12]: 4AM1jN0a012345: to=<li@partner.example>,<chen@partner.example>, delay=00:01:02, xdelay=00:00:01, mailer=esmtp, pri=1, relay=mx.partner.example. [192.0.2.9], dsn=2.0.0, stat=Sent (4AM1jN0b098765 Message accepted for delivery)`)
 }
 
 func FuzzParse(f *testing.F) {
