@@ -16,6 +16,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/capture"
 )
 
@@ -126,14 +127,7 @@ func (f *Facts) sections() []finding.Section {
 		if len(s.Transcript) == 0 {
 			continue
 		}
-		var b strings.Builder
-		for _, l := range s.Transcript {
-			fmt.Fprintf(&b, "%8.3f %s %s\n", l.At.Seconds(), l.Dir, l.Text)
-		}
-		if s.LeftOut > 0 {
-			fmt.Fprintf(&b, "… +%d\n", s.LeftOut)
-		}
-		out = append(out, finding.Section{Title: finding.S("transcript of stream {{.N}} with {{.Place}}", finding.Args{"N": s.Number, "Place": s.Server.Addr.String()}), Raw: b.String(), Folded: true})
+		out = append(out, transcript(s))
 	}
 	return out
 }
@@ -223,8 +217,8 @@ func (j *judge) add(s *capture.Stream, r *finding.Rule, key string, args finding
 
 func evidence(s *capture.Stream) finding.Evidence {
 	var b strings.Builder
-	from := max(0, len(s.Transcript)-4)
-	for _, l := range s.Transcript[from:] {
+	said := slices.DeleteFunc(slices.Clone(s.Transcript), func(l wire.Line) bool { return l.Dir == wire.Happened }) // the finding tells what happened
+	for _, l := range said[max(0, len(said)-4):] {
 		fmt.Fprintf(&b, "%s %s\n", l.Dir, l.Text)
 	}
 	return finding.Evidence{Source: "capture", Place: fmt.Sprintf("stream %d", s.Number), At: s.Start, Raw: strings.TrimSpace(b.String())}

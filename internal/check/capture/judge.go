@@ -20,6 +20,7 @@ const (
 	shareResent = 5                // percent
 	bigSegment  = 1000             // bytes: less passes every path (IPv6 guarantees 1280)
 	stuckTimes  = 2
+	soonest     = time.Second // in which an answer to SYN may still be on its way; then the system sends the SYN again
 )
 
 // stream judges one stream and gives its worst verdict.
@@ -44,6 +45,17 @@ func (j *judge) stream(s *capture.Stream) finding.Verdict {
 	return j.worst
 }
 
+// traceIt names the command that looks for the place on the way.
+func traceIt(s *capture.Stream) func(*finding.Finding) {
+	return func(f *finding.Finding) {
+		to := s.Server.Addr.Addr().String()
+		if p := s.Server.Addr.Port(); p != 25 {
+			to = s.Server.Addr.String()
+		}
+		*f = f.Prove(finding.Cmd("path", to))
+	}
+}
+
 func party(end string) finding.Sentence {
 	if end == "client" {
 		return finding.S("client", nil)
@@ -60,8 +72,10 @@ func (j *judge) connect(s *capture.Stream) bool {
 	case s.Reset != nil && s.Reset.By == "server":
 		j.add(s, ruleRefused, "", finding.Args{"Client": client}, nil)
 		return false
+	case s.Server.Packets == 0 && s.Client.SYN < 2 && s.Took+s.Quiet < soonest:
+		return false // the capture ends before an answer can be missed
 	case s.Server.Packets == 0:
-		j.add(s, ruleSilent, "", finding.Args{"Client": client, "Count": s.Client.SYN, "Waited": s.Took}, nil)
+		j.add(s, ruleSilent, "", finding.Args{"Client": client, "Count": s.Client.SYN, "Waited": s.Took + s.Quiet}, traceIt(s))
 		return false
 	}
 	return true
@@ -88,8 +102,8 @@ func (j *judge) replies(s *capture.Stream) {
 	switch {
 	case s.Banner > lateBanner:
 		j.add(s, ruleLateBanner, "", finding.Args{"Waited": s.Banner}, nil)
-	case s.SYNACK && !s.Midway && s.OneSided == "" && s.Server.Bytes == 0 && s.Client.Bytes == 0 && s.Took >= noBanner:
-		j.add(s, ruleNoBanner, "", finding.Args{"Waited": s.Took}, nil)
+	case s.SYNACK && !s.Midway && s.OneSided == "" && s.Server.Bytes == 0 && s.Client.Bytes == 0 && s.Took+s.Quiet >= noBanner:
+		j.add(s, ruleNoBanner, "", finding.Args{"Waited": s.Took + s.Quiet}, nil)
 	}
 }
 
@@ -152,10 +166,10 @@ func (j *judge) tls(s *capture.Stream) {
 	}
 	switch {
 	case t.Alert != "":
-		j.add(s, ruleAlert, t.Alert+t.AlertBy, finding.Args{"By": party(t.AlertBy), "Client": s.Client.Addr.Addr().String(), "Alert": t.Alert, "SNI": t.SNI}, nil)
+		j.add(s, ruleAlert, t.Alert+t.AlertBy, finding.Args{"By": party(t.AlertBy), "Client": s.Client.Addr.Addr().String(), "Alert": alertWord(t.Alert), "SNI": t.SNI}, nil)
 	case t.NotTLS:
 		j.add(s, ruleHandshake, "plain", finding.Args{"Plain": true, "Answer": t.Answer}, nil)
-	case t.Hello && (s.ClosedBy != "" || s.Reset != nil || s.Took-t.At > noAnswer) && s.Client.Missing+s.Server.Missing == 0:
+	case t.Hello && (s.ClosedBy != "" || s.Reset != nil || s.Took+s.Quiet-t.At > noAnswer) && s.Client.Missing+s.Server.Missing == 0:
 		j.add(s, ruleHandshake, strconv.FormatBool(t.Answer), finding.Args{"Plain": false, "Answer": t.Answer}, nil)
 	}
 }
@@ -171,11 +185,11 @@ func (j *judge) path(s *capture.Stream) {
 			}
 		}
 		if side.Stuck >= bigSegment && side.StuckTimes >= stuckTimes && side.Bytes > int64(side.Stuck) {
-			j.add(s, ruleMTU, from, finding.Args{"From": from, "Size": side.Stuck, "Times": side.StuckTimes + 1, "MTU": mtu}, nil)
+			j.add(s, ruleMTU, from, finding.Args{"From": from, "Size": side.Stuck, "Times": side.StuckTimes + 1, "MTU": mtu}, traceIt(s))
 			continue
 		}
 		if side.Resent >= manyResent && side.Resent*100 >= shareResent*side.Segments {
-			j.add(s, ruleResent, from, finding.Args{"From": from, "Percent": side.Resent * 100 / side.Segments, "Resent": side.Resent, "Sent": side.Segments}, nil)
+			j.add(s, ruleResent, from, finding.Args{"From": from, "Percent": side.Resent * 100 / side.Segments, "Resent": side.Resent, "Sent": side.Segments}, traceIt(s))
 		}
 	}
 	for _, x := range []struct {

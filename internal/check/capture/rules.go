@@ -60,7 +60,7 @@ var ruleResent = &finding.Rule{ID: "capture.retransmissions", Severity: finding.
 	Title:  "many retransmissions",
 	Says:   "{{.Percent}} % of the data packets of {{.From}} had to be sent again ({{.Resent}} of {{.Sent}}){{if gt .N 1}}; {{.N}} streams are like that{{end}}",
 	Why:    "Loss on the way makes large messages slow and lets them run into timeouts.",
-	Repair: "Find the lossy stretch with a traceroute; look for duplex faults, a full link or an overloaded firewall."}
+	Repair: "Find the lossy stretch with mailwhy path; look for duplex faults, a full link or an overloaded firewall."}
 
 var ruleAlert = &finding.Rule{ID: "capture.tls-alert", Severity: finding.Error, Owner: finding.OwnerServer,
 	Title: "TLS alert", Refs: []finding.Ref{finding.RFC(8446, "6")},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/net/publicsuffix"
@@ -92,6 +93,13 @@ func (f *Facts) lookNetwork(ctx context.Context, env *check.Env, opt Options, as
 func (f *Facts) judge(at finding.Subject) []finding.Finding {
 	prove := finding.Cmd("ip", f.Address.String())
 	fs := slices.Concat(ptr.Judge(f.PTR, ""), origin.Judge(f.Network))
+	if whom := f.whom(); whom != "" {
+		for i := range fs {
+			if x := &fs[i]; x.Outcome == finding.Fail && x.Rule.ID == "ptr.missing" {
+				*x = x.Mend(finding.Step{Kind: finding.Ask, Target: whom, New: ptr.Reverse(f.Address) + ". PTR"})
+			}
+		}
+	}
 	if f.Holder != nil {
 		fs = append(fs, registry.JudgeNetwork(f.Holder, at)...)
 	}
@@ -102,6 +110,18 @@ func (f *Facts) judge(at finding.Subject) []finding.Finding {
 		fs = append(fs, registry.JudgeDomain(f.Domain, prove)...)
 	}
 	return append(fs, blocklist.Brief(f.Lists)...)
+}
+
+// whom names who can give the address a reverse name: the holder of the network and how to reach him.
+func (f *Facts) whom() string {
+	if f.Holder == nil {
+		return ""
+	}
+	words := slices.Clone(f.Holder.Abuse)
+	if f.Holder.Holder != "" {
+		words = append([]string{f.Holder.Holder}, words...)
+	}
+	return strings.Join(words, ", ")
 }
 
 func (f *Facts) sections() []finding.Section {

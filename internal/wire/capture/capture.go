@@ -136,6 +136,7 @@ type Stream struct {
 	Server     Side            `json:"server"`
 	Start      time.Time       `json:"start"`
 	Took       time.Duration   `json:"took"`
+	Quiet      time.Duration   `json:"quiet,omitempty"` // from its last packet to the end of the capture, where nobody closed it
 	SYNACK     bool            `json:"syn_ack"`
 	OneSided   string          `json:"one_sided,omitempty"` // the only end seen, where it must have had an answer
 	Midway     bool            `json:"midway,omitempty"`    // begins in the middle: no SYN in the capture

@@ -133,13 +133,14 @@ func (k *talk) bdat(arg string, at int64) {
 	size, last, _ := strings.Cut(strings.TrimSpace(arg), " ")
 	n, err := strconv.ParseInt(size, 10, 64)
 	k.ask("bdat", arg, "", at)
-	if err != nil || n < 0 || n > 1<<40 {
-		return
+	last = strings.TrimSpace(last)
+	if err != nil || n < 0 || n > 1<<40 || last != "" && !strings.EqualFold(last, "LAST") {
+		return // refused for its form (RFC 3030 section 2), so that no octets follow
 	}
 	if k.body == nil {
 		k.begin(client)
 	}
-	k.bdatLast = strings.EqualFold(strings.TrimSpace(last), "LAST")
+	k.bdatLast = last != ""
 	if n == 0 {
 		k.octetsEnd(client, at)
 		return

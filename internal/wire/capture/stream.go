@@ -98,13 +98,15 @@ type table struct {
 	sum     Summary
 	frags   fragments
 	waiting int
-	lines   int // kept by the transcripts of the streams followed
+	lines   int   // kept by the transcripts of the streams followed
+	now     int64 // of the latest packet
 	err     error
 }
 
 func (t *table) packet(p *packet) {
 	t.sum.Packets++
 	t.sum.Bytes += int64(len(p.data))
+	t.now = max(t.now, p.at)
 	at := stamp(p.at)
 	if t.sum.Start.IsZero() || at.Before(t.sum.Start) {
 		t.sum.Start = at
@@ -272,8 +274,11 @@ func (t *table) finish(c *conv) {
 	delete(t.flows, c.key)
 	c.flush(t)
 	c.Took = time.Duration(c.last - c.t0)
+	if !c.closed && c.ClosedBy == "" {
+		c.Quiet = time.Duration(max(t.now-c.last, 0))
+	}
 	for d := range c.half {
-		c.half[d].window(c.side(d), false, c.last)
+		c.half[d].window(c.side(d), false, c.last+int64(c.Quiet))
 	}
 	c.settle()
 	if c.talk != nil {

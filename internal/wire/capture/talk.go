@@ -396,7 +396,7 @@ func (k *talk) finish() {
 		c.Waiting, c.WaitedFor = "", 0
 	case len(k.queue) > 0 && c.Server.Packets > 0:
 		q := k.queue[0]
-		c.Waiting, c.WaitedFor = q.name, time.Duration(c.last-q.at)
+		c.Waiting, c.WaitedFor = q.name, time.Duration(c.last-q.at)+c.Quiet
 	}
 	if r := c.Reset; r != nil {
 		k.add(wire.Happened, c.t0+int64(r.At), "reset by the "+r.By)
