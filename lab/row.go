@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type Row struct {
 	relay     *relay.Relay
 	resolver  *Process
 	listeners []net.Listener
+	gone      chan struct{} // closed by Stop
 }
 
 // Routers is how many stand between us and the host.
@@ -47,7 +49,7 @@ var (
 // rowFaults are the addresses of the host (the last number) and what happens on the way there.
 var rowFaults = map[string]int{
 	"fine": 25, "drop": 31, "prohibit": 32, "reset": 33, "intercept": 34, "closed": 35, "host-drop": 36,
-	"silent": 41, "no-route": 42, "loop": 43, "loss": 44, "detour": 46, "hole": 51, "tunnel": 52, "no-ping": 53,
+	"silent": 41, "no-route": 42, "loop": 43, "loss": 44, "lossy": 45, "detour": 46, "cut": 47, "hole": 51, "tunnel": 52, "no-ping": 53,
 }
 
 // Address gives the address of the host for a fault.
@@ -66,7 +68,7 @@ func (l Link) v6(i int) string {
 
 // StartRow builds a row. On an error everything is taken away again.
 func StartRow(name, dir string, l Link) (*Row, error) {
-	r := &Row{}
+	r := &Row{gone: make(chan struct{})}
 	if err := r.build(name, dir, l); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
@@ -196,10 +198,11 @@ func (r *Row) filters(l Link) error {
 	}
 	errs := []error{
 		r.routers[0].Filter(table(r1...)),
-		r.routers[1].Filter(table(forward(to("loss")+" numgen random mod 100 < 50 drop"),
+		r.routers[1].Filter(table(forward(to("loss")+" numgen random mod 100 < 50 drop", to("lossy")+" numgen random mod 100 < 15 drop"),
 			"chain nat { type nat hook prerouting priority -100; "+to("intercept")+" tcp dport 25 redirect to :25; }")),
 		r.routers[3].Filter(table(
-			forward(to("drop")+" tcp dport 25 drop", to("prohibit")+" tcp dport 25 reject with icmp type admin-prohibited", to("reset")+" tcp dport 25 reject with tcp reset"),
+			forward(to("drop")+" tcp dport 25 drop", to("prohibit")+" tcp dport 25 reject with icmp type admin-prohibited", to("reset")+" tcp dport 25 reject with tcp reset",
+				to("cut")+" tcp flags & psh == psh reject with tcp reset"), // the first data, in the name of the host
 			output("icmp type destination-unreachable icmp code 4 @th,192,32 "+hex(l.Address("hole"))+" drop"))),
 		r.host.Filter(table(input(to("host-drop")+" tcp dport 25 drop", to("no-ping")+" icmp type echo-request drop", to("no-ping")+" udp dport 33000-34000 drop"))),
 	}
@@ -212,24 +215,21 @@ func hex(addr string) string {
 	return fmt.Sprintf("0x%02x%02x%02x%02x", ip[0], ip[1], ip[2], ip[3])
 }
 
-// listen takes connections at port 25 of all addresses but one, and at r2, which intercepts.
+// listen takes connections at port 25 of all addresses but one, and at r2, which intercepts; at port 2525 of all
+// addresses a mail server listens.
 func (r *Row) listen(l Link) error {
-	addrs := []string{joinPort(l.Address6(), 25)}
+	hangUp := func(net.Conn) {}
+	errs := []error{r.take(r.host, joinPort(l.Address6(), 25), hangUp), r.take(r.routers[1], "0.0.0.0:25", hangUp), r.take(r.host, "0.0.0.0:2525", r.swallow)}
 	for fault, n := range rowFaults {
 		if fault != "closed" {
-			addrs = append(addrs, fmt.Sprintf("%s.%d:25", l[Routers], n))
+			errs = append(errs, r.take(r.host, fmt.Sprintf("%s.%d:25", l[Routers], n), hangUp))
 		}
 	}
-	for _, a := range addrs {
-		if err := r.take(r.host, a); err != nil {
-			return err
-		}
-	}
-	return r.take(r.routers[1], "0.0.0.0:25")
+	return errors.Join(errs...)
 }
 
-// take takes connections and hangs up.
-func (r *Row) take(s netns.Space, addr string) error {
+// take gives each connection to f and then hangs up.
+func (r *Row) take(s netns.Space, addr string, f func(net.Conn)) error {
 	ln, err := s.Listen(addr)
 	if err != nil {
 		return err
@@ -241,10 +241,49 @@ func (r *Row) take(s netns.Space, addr string) error {
 			if err != nil {
 				return
 			}
-			_ = c.Close()
+			go func() { f(c); _ = c.Close() }()
 		}
 	}()
 	return nil
+}
+
+// swallow is a mail server that takes everything. Its faults are chosen by the client's name: "hang" never answers RCPT,
+// "mute" never answers the message, "noread" stops reading at DATA.
+func (r *Row) swallow(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetReadBuffer(8 << 10)
+	}
+	say(c, "220 row ESMTP\r\n")
+	in, mode, message := bufio.NewReader(c), "", false
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimSpace(line)
+		verb, arg, _ := strings.Cut(line, " ")
+		switch {
+		case message && line == "." && mode == "mute", verb == "RCPT" && mode == "hang", verb == "DATA" && mode == "noread":
+			if verb == "DATA" {
+				say(c, "354 go on\r\n")
+			}
+			<-r.gone
+			return
+		case message && line != ".":
+		case verb == "EHLO":
+			mode = arg
+			say(c, "250 row\r\n")
+		case verb == "DATA":
+			message = true
+			say(c, "354 go on\r\n")
+		case verb == "QUIT":
+			say(c, "221 bye\r\n")
+			return
+		default:
+			message = false
+			say(c, "250 ok\r\n")
+		}
+	}
 }
 
 // startNames starts a dnsmasq that knows the routers' names and their networks.
@@ -279,6 +318,7 @@ func (r *Row) Tool(ctx context.Context, command ...string) ([]byte, int, error) 
 // Stop takes the row away.
 func (r *Row) Stop() error {
 	var errs []error
+	close(r.gone)
 	for _, l := range r.listeners {
 		errs = append(errs, l.Close())
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
+	base "github.com/mailwhy/mailwhy/internal/wire"
 	wire "github.com/mailwhy/mailwhy/internal/wire/capture"
 )
 
@@ -21,10 +22,20 @@ func TestVerdicts(t *testing.T) {
 		rule   *finding.Rule
 		owner  finding.Owner
 	}{
-		"silent":    {func(s *wire.Stream) { s.SYNACK, s.Server.Packets, s.Client.SYN = false, 0, 3 }, ruleSilent, finding.OwnerNetwork},
-		"refused":   {func(s *wire.Stream) { s.SYNACK, s.Reset = false, &wire.Reset{By: "server"} }, ruleRefused, finding.OwnerServer},
-		"reset":     {func(s *wire.Stream) { s.Reset = &wire.Reset{By: "client", Bytes: 10} }, ruleReset, finding.OwnerSelf},
-		"foreign":   {func(s *wire.Stream) { s.Reset = &wire.Reset{By: "server", Foreign: true} }, ruleReset, finding.OwnerNetwork},
+		"silent":  {func(s *wire.Stream) { s.SYNACK, s.Server.Packets, s.Client.SYN = false, 0, 3 }, ruleSilent, finding.OwnerNetwork},
+		"refused": {func(s *wire.Stream) { s.SYNACK, s.Reset = false, &wire.Reset{By: "server"} }, ruleRefused, finding.OwnerServer},
+		"reset":   {func(s *wire.Stream) { s.Reset = &wire.Reset{By: "client", Bytes: 10} }, ruleReset, finding.OwnerSelf},
+		"foreign": {func(s *wire.Stream) { s.Reset = &wire.Reset{By: "server", Foreign: true} }, ruleReset, finding.OwnerNetwork},
+		"one SYN": {func(s *wire.Stream) {
+			s.SYNACK, s.Server.Packets, s.Client.SYN, s.Took, s.Quiet = false, 0, 1, 0, 10*time.Second
+		}, ruleSilent, finding.OwnerNetwork},
+		"hangs": {func(s *wire.Stream) {
+			s.Server.Bytes, s.Client.Bytes, s.Took, s.Quiet = 0, 0, time.Millisecond, time.Minute
+		}, ruleNoBanner, finding.OwnerServer},
+		"hole": {func(s *wire.Stream) {
+			s.Client.Stuck, s.Client.StuckTimes, s.Waiting, s.WaitedFor = 1460, 4, "message", time.Minute
+		}, ruleMTU, finding.OwnerNetwork},
+		"full":      {func(s *wire.Stream) { s.Client.Stuck, s.Client.StuckTimes, s.Server.ZeroWindow = 1460, 4, time.Minute }, ruleZeroWindow, finding.OwnerServer},
 		"no banner": {func(s *wire.Stream) { s.Server.Bytes, s.Client.Bytes, s.Took = 0, 0, time.Minute }, ruleNoBanner, finding.OwnerServer},
 		"late":      {func(s *wire.Stream) { s.Banner = 20 * time.Second }, ruleLateBanner, finding.OwnerServer},
 		"no answer": {func(s *wire.Stream) { s.Waiting, s.WaitedFor, s.Acked = "message", 10*time.Minute, true }, ruleNoAnswer, finding.OwnerServer},
@@ -66,7 +77,26 @@ func TestVerdicts(t *testing.T) {
 		}
 	}
 	j := &judge{know: knowledge.Embedded(), seen: map[string]int{}}
+	last := up() // sent as the capture ended
+	last.SYNACK, last.Server.Packets, last.Server.Bytes, last.Took = false, 0, 0, 0
+	if j.stream(last); len(j.found) > 0 {
+		t.Errorf("a SYN at the end of the capture: %v", j.found)
+	}
 	if j.stream(up()); len(j.found) > 0 {
 		t.Errorf("a good stream: %v", j.found)
+	}
+}
+
+// TestTranscriptWords wants no English of ours in a Chinese transcript, and what the ends said untouched.
+func TestTranscriptWords(t *testing.T) {
+	for text, want := range map[string]string{
+		"* connected": "已连接", "* TLS established TLS 1.2": "TLS 已建立：TLS 1.2", "* reset by the server": "服务器重置了连接", "* closed by the client": "客户端关闭了连接",
+		"* 12 bytes of the server are not in the capture": "服务器的 12 字节不在抓包中", "> (message of 12 bytes)": "（12 字节的邮件）",
+		"< (TLS alert: unknown certificate authority)": "（TLS 警报：未知的证书颁发机构）", "< (TLS alert, encrypted)": "（TLS 警报，已加密）",
+		"< 250 connected": "250 connected", "< (message of words)": "(message of words)", "* something else": "something else",
+	} {
+		if got := line(base.Line{Dir: base.Direction(text[:1]), Text: text[2:]}).In(finding.ZH); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
 	}
 }

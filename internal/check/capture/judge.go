@@ -176,15 +176,15 @@ func (j *judge) tls(s *capture.Stream) {
 
 // path judges loss and large packets.
 func (j *judge) path(s *capture.Stream) {
-	for _, side := range []*capture.Side{&s.Client, &s.Server} {
-		from := side.Addr.Addr().String()
+	for i, side := range []*capture.Side{&s.Client, &s.Server} {
+		from, peer := side.Addr.Addr().String(), []*capture.Side{&s.Server, &s.Client}[i]
 		mtu := 0
 		for _, m := range s.ICMP {
 			if m.Kind == "frag-needed" {
 				mtu = m.MTU
 			}
 		}
-		if side.Stuck >= bigSegment && side.StuckTimes >= stuckTimes && side.Bytes > int64(side.Stuck) {
+		if hole(side, peer) {
 			j.add(s, ruleMTU, from, finding.Args{"From": from, "Size": side.Stuck, "Times": side.StuckTimes + 1, "MTU": mtu}, traceIt(s))
 			continue
 		}
@@ -202,6 +202,12 @@ func (j *judge) path(s *capture.Stream) {
 	}
 }
 
+// hole tells the pattern of a path MTU black hole: a large segment goes again and again and is never acknowledged, while
+// smaller ones were. A peer that takes nothing does the same, but says so.
+func hole(side, peer *capture.Side) bool {
+	return side.Stuck >= bigSegment && side.StuckTimes >= stuckTimes && side.Bytes > int64(side.Stuck) && peer.ZeroWindow < zeroWindow
+}
+
 // ends judges how the stream ended.
 func (j *judge) ends(s *capture.Stream) {
 	if s.OneSided != "" {
@@ -217,10 +223,15 @@ func (j *judge) ends(s *capture.Stream) {
 			owner = finding.OwnerNetwork
 		}
 		j.add(s, ruleReset, s.Reset.By+strconv.FormatBool(s.Reset.Foreign), finding.Args{"By": party(s.Reset.By), "Bytes": s.Reset.Bytes, "Foreign": s.Reset.Foreign, "TTL": s.Reset.TTL, "Usual": side.TTL},
-			func(f *finding.Finding) { f.Owner = &owner })
+			func(f *finding.Finding) {
+				f.Owner = &owner
+				if s.Reset.Foreign {
+					traceIt(s)(f)
+				}
+			})
 		return
 	}
-	if s.Waiting == "" || s.Waiting == "quit" || s.Waiting == "logout" || s.WaitedFor < noAnswer || s.Server.Missing > 0 {
+	if s.Waiting == "" || s.Waiting == "quit" || s.Waiting == "logout" || s.WaitedFor < noAnswer || s.Server.Missing > 0 || hole(&s.Client, &s.Server) {
 		return
 	}
 	stage := finding.Args{"Stage": stageWord(s.Waiting), "Waited": s.WaitedFor}

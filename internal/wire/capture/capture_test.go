@@ -221,6 +221,36 @@ func TestNoBodyShown(t *testing.T) {
 	}
 }
 
+// TestSilenceToTheEnd counts the silence of a server up to the end of the capture, which another stream marks.
+func TestSilenceToTheEnd(t *testing.T) {
+	f := newFilm()
+	f.shake()
+	f.dialogue("<220 mx ESMTP", ">EHLO x")
+	f.at, f.port = f.at+time.Minute, 41000
+	f.raw(0, 1, 0, syn, "")
+	_, all := read(t, f.Bytes(), capture.Options{})
+	slices.SortFunc(all, func(a, b *capture.Stream) int { return a.Number - b.Number })
+	if s := all[0]; s.Waiting != "ehlo" || s.WaitedFor < 59*time.Second || s.Quiet < 59*time.Second {
+		t.Errorf("waiting for %s for %v, quiet for %v", s.Waiting, s.WaitedFor, s.Quiet)
+	}
+	if s := all[1]; s.Quiet != 0 || s.Took != 0 {
+		t.Errorf("the last packet: quiet for %v", s.Quiet)
+	}
+}
+
+// TestRefusedBDAT wants the command behind a BDAT that no server takes to be a command, not octets.
+func TestRefusedBDAT(t *testing.T) {
+	for _, c := range []string{"BDAT", "BDAT 1234 SCRAMBLE", "BDAT SCRAMBLE", "BDAT -1 LAST", "BDAT 15555555557777777777 LAST"} {
+		f := newFilm()
+		f.shake()
+		f.dialogue("<220 mx ESMTP", ">EHLO x", "<250 mx", ">"+c, "<521 5.5.4 Syntax", ">QUIT")
+		_, all := read(t, f.Bytes(), capture.Options{})
+		if all[0].Requests != 3 || all[0].Replies != 3 {
+			t.Errorf("%s: %d requests, %d replies", c, all[0].Requests, all[0].Replies)
+		}
+	}
+}
+
 func TestCutAndLying(t *testing.T) {
 	b := session().Bytes()
 	if sum, _ := read(t, b[:len(b)-3], capture.Options{}); !sum.Cut {
