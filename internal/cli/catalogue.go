@@ -52,6 +52,7 @@ import (
 
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
+	auditRules,
 	queuecheck.Rules,
 	change.Rules,
 	threat.Rules,

@@ -37,6 +37,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).loginCommand,
 	(*app).blockCommand,
 	(*app).serveCommand,
+	(*app).auditCommand,
 	(*app).threatCommand,
 	(*app).receiveCommand,
 	(*app).canaryCommand,

@@ -19,6 +19,7 @@ import (
 func everything(*testing.T) func(*web.Options) {
 	return func(o *web.Options) {
 		o.Runner = &fakeRunner{}
+		o.SignOns = []web.SignOn{{ID: "nothing", Issuer: "http://127.0.0.1:1/"}} // answers no request
 		o.Rules = []*finding.Rule{{ID: "spf.none", Severity: finding.Error, Title: "no SPF record", Says: "{{.Domain}} has no SPF record", Why: "receivers refuse", Repair: "publish one"}}
 	}
 }
@@ -42,7 +43,7 @@ func TestBadInputIsNeverOurFault(t *testing.T) {
 		for _, path := range paths(r) {
 			for _, body := range bodies(h, r.op, rnd) {
 				a := h.do("admin", r.method, path, body)
-				if a.StatusCode >= 500 {
+				if a.StatusCode >= 500 && (a.StatusCode != 502 || r.path != "/oidc/{id}/start") {
 					t.Fatalf("%s %q %.300v: %d %s", r.method, path, body, a.StatusCode, a.text)
 				}
 				if ct := a.Header.Get("Content-Type"); a.StatusCode >= 400 && ct != "application/problem+json" {

@@ -72,6 +72,9 @@ func (s *Server) getSession(ctx context.Context, _ *struct{}) (*sessionOut, erro
 	if u != nil {
 		b.User = meOf(u)
 	}
+	for _, o := range s.o.SignOns {
+		b.OIDC = append(b.OIDC, signOn{o.ID, o.Name})
+	}
 	for _, p := range s.pages {
 		if u.May(p.need) {
 			b.Pages = append(b.Pages, p.name)

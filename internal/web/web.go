@@ -48,6 +48,8 @@ type Options struct {
 	Ready     func(context.Context) error
 	Metrics   http.Handler // nil: no /metrics
 
+	SignOns []SignOn // services that users may sign on with
+
 	Runner        runs.Runner // nil: nothing can be run from the page
 	Runs          runs.Store
 	RunsPerUser   int // at once; 0 means 3
@@ -63,6 +65,8 @@ type Server struct {
 	stop atomic.Bool // readyz says no
 
 	pages []page
+
+	signOns *signOns
 
 	live   *live
 	limit  *limiter
@@ -123,6 +127,7 @@ func (s *Server) Close() error {
 func (s *Server) routes() {
 	for _, add := range []func(*Server){
 		(*Server).sessionRoutes,
+		(*Server).signOnRoutes,
 		(*Server).runRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,
