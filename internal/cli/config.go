@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/web"
 )
 
 // Config is the file of `mailwhy serve --config`. Each room's part is a struct of that room; a key that nobody knows is
@@ -22,6 +25,7 @@ import (
 type Config struct {
 	Serve  ServeConfig     `toml:"serve"`
 	Intake []intake.Config `toml:"intake"` // where logs come from
+	OIDC   []SignOnConfig  `toml:"oidc"`   // sign-on services
 }
 
 // ServeConfig is [serve].
@@ -46,6 +50,61 @@ type ServeConfig struct {
 	RunsPerMinute  int      `toml:"runs_per_minute"`       // of one user; 0 means 30
 	SessionIdle    duration `toml:"session_idle"`          // 0 means 12h
 	SessionLongest duration `toml:"session_longest"`       // 0 means 7 days
+}
+
+// SignOnConfig is an [[oidc]]: a sign-on service, and what its groups may do here.
+type SignOnConfig struct {
+	ID               string              `toml:"id"` // in addresses: the callback is …/api/v1/oidc/ID/callback
+	Name             string              `toml:"name"`
+	Issuer           string              `toml:"issuer"`
+	ClientID         string              `toml:"client_id"`
+	ClientSecret     string              `toml:"client_secret"`
+	ClientSecretFile string              `toml:"client_secret_file"`
+	Scopes           []string            `toml:"scopes"`       // beside openid, profile and email
+	NameClaim        string              `toml:"name_claim"`   // "" means preferred_username, else email
+	GroupsClaim      string              `toml:"groups_claim"` // "" means groups
+	Roles            map[string][]string `toml:"roles"`        // role = groups
+	DefaultRole      string              `toml:"default_role"` // "" means that those in no group are not let in
+	Domains          map[string][]string `toml:"domains"`      // group = domains of a helpdesk
+}
+
+// signOns turns the configuration into what web takes.
+func signOns(in []SignOnConfig) (out []web.SignOn, err error) {
+	for i, c := range in {
+		where := fmt.Sprintf("oidc %d", i+1)
+		if c.ID == "" || strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return nil, fmt.Errorf("%s: id %q: wanted small letters, digits and -", where, c.ID)
+		}
+		if u, err := url.Parse(c.Issuer); err != nil || u.Host == "" {
+			return nil, fmt.Errorf("%s: issuer %q is no URL", where, c.Issuer)
+		}
+		if c.ClientID == "" {
+			return nil, fmt.Errorf("%s: client_id is missing", where)
+		}
+		o := web.SignOn{
+			ID: c.ID, Name: cmp.Or(c.Name, c.ID), Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Scopes: c.Scopes,
+			NameClaim: c.NameClaim, GroupsClaim: c.GroupsClaim, Default: access.Role(c.DefaultRole), Roles: map[access.Role][]string{}, Domains: c.Domains,
+		}
+		if c.ClientSecretFile != "" {
+			raw, err := os.ReadFile(c.ClientSecretFile)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", where, err)
+			}
+			o.ClientSecret = strings.TrimSpace(string(raw))
+		}
+		for word, groups := range c.Roles {
+			r, ok := access.ParseRole(word)
+			if !ok {
+				return nil, fmt.Errorf("%s: there is no role %q", where, word)
+			}
+			o.Roles[r] = groups
+		}
+		if _, ok := access.ParseRole(c.DefaultRole); c.DefaultRole != "" && (!ok || c.DefaultRole == string(access.Helpdesk)) {
+			return nil, fmt.Errorf("%s: default_role %q: a role without domains", where, c.DefaultRole)
+		}
+		out = append(out, o)
+	}
+	return out, nil
 }
 
 // duration is a time span in a configuration file: "90s", "12h", "30d".
@@ -83,6 +142,9 @@ func readConfig(name string) (*Config, error) {
 	}
 	if bad := intake.Validate(c.Intake); len(bad) > 0 {
 		return nil, usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": bad[0]}), finding.Sentence{})
+	}
+	if _, err := signOns(c.OIDC); err != nil {
+		return nil, badConfig(name, err)
 	}
 	return c, nil
 }

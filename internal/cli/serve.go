@@ -269,7 +269,9 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
 		Runner: &runner{v.newEnv}, Runs: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}
-	v.web.UI, err = web.UI()
+	if v.web.SignOns, err = signOns(v.cfg.OIDC); err == nil {
+		v.web.UI, err = web.UI()
+	}
 	return func() error { return errors.Join(v.audit.Close(), v.state.Close(), lock.Close()) }, err
 }
 
