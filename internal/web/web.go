@@ -29,6 +29,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/audit"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/runs"
 )
 
@@ -49,6 +50,11 @@ type Options struct {
 	Metrics   http.Handler // nil: no /metrics
 
 	SignOns []SignOn // services that users may sign on with
+
+	Know          *knowledge.Base // names causes and providers; needed with Journeys
+	Journeys      Journeys        // nil: nothing is taken in
+	Queues        func() []Queue  // as they were looked at last; nil: nobody looks
+	MonitorCounts func(context.Context) (MonitorCounts, error)
 
 	Runner        runs.Runner // nil: nothing can be run from the page
 	Runs          runs.Store
@@ -128,6 +134,8 @@ func (s *Server) routes() {
 	for _, add := range []func(*Server){
 		(*Server).sessionRoutes,
 		(*Server).signOnRoutes,
+		(*Server).traceRoutes,
+		(*Server).queueRoutes,
 		(*Server).runRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,
