@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/render"
+	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
 )
 
@@ -101,5 +102,5 @@ func writeOpenAPI(name string) error {
 
 // wholeAPI are options with every part there is, none of them at work: good for the document alone.
 func wholeAPI() web.Options {
-	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now}
+	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Queues: func() []web.Queue { return nil }}
 }

@@ -30,6 +30,7 @@ func journeysPart(ctx context.Context, v *service) (*part, error) {
 		return nil, unreadable(v.cfg.Serve.Data, err)
 	}
 	v.journeys = s
+	v.web.Journeys, v.web.Know = s, v.know
 	return &part{name: "store", close: s.Close}, nil
 }
 

@@ -90,7 +90,8 @@ func (s *served) want(status int, method, path string, body any) []byte {
 }
 
 func TestServeStartsRunsAndStops(t *testing.T) {
-	s := quietService(t, nil)
+	cfg := &Config{}
+	s := quietService(t, cfg)
 	var r struct{ ID, State, Problem string }
 	if err := json.Unmarshal(s.want(201, "POST", "/api/v1/runs", map[string]any{"kind": "explain", "args": map[string]any{"text": "550 5.1.1 User unknown"}}), &r); err != nil {
 		t.Fatal(err)
@@ -107,6 +108,22 @@ func TestServeStartsRunsAndStops(t *testing.T) {
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
+	}
+	var out bytes.Buffer
+	if status := Run(t.Context(), []string{"audit", "verify", "--data", cfg.Serve.Data}, nil, &out, &out, func(string) (string, bool) { return "", false }); status != 0 || !strings.Contains(out.String(), "is whole") {
+		t.Errorf("%d: %s", status, out.String())
+	}
+	name := filepath.Join(cfg.Serve.Data, "audit.log")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, bytes.Replace(raw, []byte(`"who":"li"`), []byte(`"who":"wu"`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	if status := Run(t.Context(), []string{"audit", "verify", "--data", cfg.Serve.Data}, nil, &out, &out, func(string) (string, bool) { return "", false }); status != 1 || !strings.Contains(out.String(), "audit.chain") {
+		t.Errorf("%d: %s", status, out.String())
 	}
 }
 
