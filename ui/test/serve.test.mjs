@@ -114,3 +114,35 @@ on("rules are found by their words", { as: "li" }, async (page) => {
   await page.fill("[data-search]", "reverse");
   await page.waitForFunction(() => document.querySelectorAll("main details").length > 1);
 });
+
+on("a reply is explained live; the result has an address, a share link and a comparison", { as: "li" }, async (page) => {
+  const explain = async (text) => {
+    await visit(page, "#/check/explain", "form textarea");
+    await page.locator("form textarea").first().fill(text);
+    await page.locator("form button.main").click();
+    await page.waitForSelector("main article");
+  };
+  await explain("550 5.1.1 <wang@partner.example>: Recipient address rejected: User unknown");
+  await says(page, "recipient does not exist");
+  await page.getByRole("link", { name: "Open the result by itself" }).click();
+  await page.waitForSelector("main article h1");
+  await accessible(page, "result");
+  await page.getByRole("button", { name: "Share" }).click();
+  const link = await page.locator(".shared input").inputValue();
+  assert.ok(link.startsWith(server.url + "#/shared/"), link);
+  const guest = await open(browser, link, { lang: "zh-CN" });
+  await says(guest, "收件人不存在");
+  assert.equal(await guest.locator("nav").count(), 0);
+  assert.deepEqual(guest.faults, []);
+  await guest.context().close();
+  await visit(page, "#/check");
+  await page.waitForSelector(".history a");
+  await says(page, "550 5.1.1");
+});
+
+on("a private address is not probed from the page", { as: "li" }, async (page) => {
+  await visit(page, "#/check/server", "form input");
+  await page.locator("form input").first().fill("127.0.0.1");
+  await page.locator("form button.main").click();
+  await says(page, "127.0.0.1 is no public address");
+});

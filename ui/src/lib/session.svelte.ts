@@ -60,7 +60,9 @@ export async function refresh(): Promise<void> {
     await speak(own);
   }
   if (session.user.theme === "light" || session.user.theme === "dark") setTheme(session.user.theme);
-  [catalogue, pages] = await Promise.all([get<Catalogue>("catalogue").catch(() => undefined), session.pages ?? probe()]);
+  const [known, there] = await Promise.all([get<Catalogue>("catalogue").catch(() => undefined), session.pages ?? probe()]);
+  catalogue = known;
+  pages = pageNames.filter((p) => there.includes(p)); // in the order of the menu
 }
 
 // relearn asks for the catalogue in another language.
