@@ -173,7 +173,7 @@ const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
 
 const found = (q, me) => {
   const text = (q.get("q") ?? "").toLowerCase();
-  return data.journeys.filter((j) => JSON.stringify(data.inLang(j.summary, "en")).toLowerCase().includes(text)).filter((j) => !q.get("status") || j.summary.state === q.get("status")).filter((j) => !q.get("direction") || j.journey.direction === q.get("direction")).filter((j) => !me.domains || JSON.stringify(j.summary).includes(me.domains[0]));
+  return data.journeys.filter((j) => JSON.stringify(data.inLang(j.summary, "en")).toLowerCase().includes(text)).filter((j) => !q.get("status") || j.summary.state === q.get("status").replace("sent", "delivered")).filter((j) => !q.get("direction") || j.journey.direction === q.get("direction")).filter((j) => !me.domains || JSON.stringify(j.summary).includes(me.domains[0]));
 };
 
 const people = [
