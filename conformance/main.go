@@ -62,6 +62,7 @@ var sets = []set{
 	{"postfix-lines", runPostfixLines},
 	{"pcaps", runPcaps},
 	{"banners", runBanners},
+	{"providers", runProviders},
 }
 
 func main() {
