@@ -15,13 +15,11 @@ import (
 	"sync"
 
 	"github.com/mailwhy/mailwhy/internal/check"
-	tlscheck "github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/mail"
 	"github.com/mailwhy/mailwhy/internal/mail/autoconf"
 	"github.com/mailwhy/mailwhy/internal/wire"
-	wiretls "github.com/mailwhy/mailwhy/internal/wire/tls"
 )
 
 // Bounds of a run.
@@ -50,6 +48,8 @@ type Candidate struct {
 	autoconf.Server
 	From    []Source        `json:"from"` // best first
 	State   State           `json:"state"`
+	Auth    []string        `json:"login_methods,omitempty"`  // offered once TLS is up
+	Dead    []string        `json:"dead_addresses,omitempty"` // addresses of the host that fail, where others work
 	TLS     *wire.Handshake `json:"-"`
 	Trust   string          `json:"trust,omitempty"` // why the certificate is not believed
 	Text    string          `json:"text,omitempty"`  // the fault's own words
@@ -83,10 +83,12 @@ type Facts struct {
 	Address    string      `json:"address,omitempty"`
 	MX         []string    `json:"mx"`
 	Provider   string      `json:"provider,omitempty"` // ID in the table of providers
+	Family     string      `json:"family,omitempty"`   // ID of whom the MX belongs to
 	Asked      []Asked     `json:"asked"`
 	Candidates []Candidate `json:"candidates"`  // best first
 	Absent     []string    `json:"not_offered"` // services that SRV records declare absent
 	provider   *knowledge.Provider
+	family     *knowledge.Family
 	dnsFault   error
 }
 
@@ -109,13 +111,17 @@ func look(ctx context.Context, env *check.Env, domain, address string) (*Facts, 
 	if err != nil {
 		return nil, err
 	}
+	families, err := env.Know.Families()
+	if err != nil {
+		return nil, err
+	}
 	if env.Probe.Offline {
 		f.dnsFault, f.Asked, f.Candidates = errOffline, []Asked{}, []Candidate{}
 		return f, nil
 	}
 	l := &looker{env: env, f: f}
 	var wg sync.WaitGroup
-	wg.Go(func() { l.mx(ctx, table) })
+	wg.Go(func() { l.mx(ctx, table, families) })
 	wg.Go(func() { l.srv(ctx) })
 	wg.Go(func() { l.autoconfig(ctx) })
 	wg.Go(func() { l.autodiscover(ctx) })
@@ -129,6 +135,9 @@ func look(ctx context.Context, env *check.Env, domain, address string) (*Facts, 
 	}
 	if f.provider != nil {
 		f.Provider = f.provider.ID
+	}
+	if f.family != nil {
+		f.Family = f.family.ID
 	}
 	slices.SortStableFunc(f.Asked, func(a, b Asked) int {
 		return cmp.Or(cmp.Compare(slices.Index(worth, a.Source), slices.Index(worth, b.Source)), cmp.Compare(a.Where, b.Where))
@@ -156,7 +165,7 @@ func (l *looker) note(a Asked, servers ...autoconf.Server) {
 	}
 }
 
-func (l *looker) mx(ctx context.Context, table *knowledge.Providers) {
+func (l *looker) mx(ctx context.Context, table *knowledge.Providers, families *knowledge.Families) {
 	ans, err := l.env.DNS.Resolve(ctx, l.f.Domain, mail.TypeMX)
 	if err != nil {
 		l.f.dnsFault = err
@@ -172,6 +181,9 @@ func (l *looker) mx(ctx context.Context, table *knowledge.Providers) {
 		l.f.MX = append(l.f.MX, r.Host)
 		if p == nil {
 			p = table.OfMX(r.Host)
+		}
+		if l.f.family == nil {
+			l.f.family = families.OfHost(r.Host)
 		}
 	}
 	if p != nil && table.OfDomain(l.f.Domain) == nil {
@@ -276,59 +288,16 @@ func rank(cs []Candidate) {
 
 // try connects to every candidate, six at once.
 func (l *looker) try(ctx context.Context) {
-	door := tlscheck.Door(l.env)
 	slots := make(chan struct{}, 6)
 	var wg sync.WaitGroup
 	for i := range l.f.Candidates {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			l.tryOne(ctx, door, &l.f.Candidates[i])
+			l.tryOne(ctx, &l.f.Candidates[i])
 		})
 	}
 	wg.Wait()
-}
-
-func (l *looker) tryOne(ctx context.Context, door wiretls.Door, c *Candidate) {
-	if c.Security == "plain" {
-		return // nothing that is worth typing in
-	}
-	ans, err := l.env.DNS.Resolve(ctx, c.Host, mail.TypeA)
-	if err == nil && len(ans.Records) == 0 && !l.env.Probe.NoIPv6 {
-		ans, err = l.env.DNS.Resolve(ctx, c.Host, mail.TypeAAAA)
-	}
-	switch {
-	case err != nil:
-		c.Text = err.Error()
-		return
-	case len(ans.Records) == 0:
-		c.State = Absent
-		return
-	}
-	t := wiretls.Target{Host: c.Host, Addr: ans.Records[0].IP, Port: c.Port}
-	if c.Security == "starttls" {
-		t.Start = c.Type
-	}
-	h, err := wiretls.Shake(ctx, door, t)
-	switch {
-	case err != nil:
-		c.Text = err.Error()
-	case h.Fault != nil:
-		c.State, c.Text = Silent, h.Fault.Error()
-		if h.Fault.Kind == wire.NoRoute || h.Fault.Kind == wire.Canceled || h.Fault.Kind == wire.OffTape {
-			c.State = NotTried
-		}
-	case h.Trusted():
-		c.State, c.Version, c.TLS = Works, h.Version, h
-	default:
-		c.State, c.Version, c.TLS, c.Trust, c.Text = Distrust, h.Version, h, string(h.Trust), h.TrustText
-		if h.Trust == wire.TrustOK {
-			c.Trust = "name-mismatch"
-		}
-		if h.Trust == wire.NoRoots {
-			c.State = NotTried
-		}
-	}
 }
 
 // subject is what a report is about.

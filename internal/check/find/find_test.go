@@ -1,11 +1,13 @@
 package find
 
 import (
+	"bufio"
 	"context"
-	"io"
+	"fmt"
 	"net"
 	nethttp "net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,15 +57,7 @@ func survey(t *testing.T, lines string, web nethttp.HandlerFunc) (*finding.Repor
 			t.Cleanup(func() { srv.Close() })
 			continue
 		}
-		go func() {
-			for {
-				c, err := tl.Accept()
-				if err != nil {
-					return
-				}
-				go func(c net.Conn) { io.Copy(io.Discard, c); c.Close() }(c)
-			}
-		}()
+		go serve(tl, addr)
 	}
 	c := dns.New(dns.Options{Servers: []string{"192.0.2.1"}, Dial: w, Timeout: 30 * time.Second})
 	t.Cleanup(func() { c.Close() })
@@ -78,6 +72,34 @@ func survey(t *testing.T, lines string, web nethttp.HandlerFunc) (*finding.Repor
 		}
 	}
 	return r, r.Facts.(*Facts)
+}
+
+// serve greets as a mail server of the port does and offers PLAIN; a port of an IMAP server is 993.
+func serve(l net.Listener, addr string) {
+	imap := strings.HasSuffix(addr, ":993")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			greeting := "220 mail.mine.test ESMTP"
+			if imap {
+				greeting = "* OK ready"
+			}
+			fmt.Fprintf(c, "%s\r\n", greeting)
+			for in := bufio.NewScanner(c); in.Scan(); {
+				tag, _, _ := strings.Cut(in.Text(), " ")
+				switch {
+				case imap:
+					fmt.Fprintf(c, "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n%s OK\r\n", tag)
+				default:
+					fmt.Fprint(c, "250-mail.mine.test\r\n250 AUTH PLAIN\r\n")
+				}
+			}
+		}()
+	}
 }
 
 func failed(r *finding.Report) []string {
@@ -97,6 +119,9 @@ func TestSRV(t *testing.T) {
 	r, f := survey(t, "_imaps._tcp SRV 0 1 993 mail\n_submissions._tcp SRV 0 1 465 mail\n_pop3._tcp SRV 0 0 0 .\n", none)
 	if got := failed(r); len(got) > 0 {
 		t.Errorf("failed %v", got)
+	}
+	if c := f.Best("imap"); c == nil || !slices.Equal(c.Auth, []string{"PLAIN"}) {
+		t.Errorf("login methods of %+v", c)
 	}
 	if want := "li@mine.test: read with IMAP mail.mine.test port 993 (SSL/TLS), send with SMTP mail.mine.test port 465 (SSL/TLS)."; r.Headline.Says.In(finding.EN) != want {
 		t.Errorf("headline %q", r.Headline.Says.In(finding.EN))

@@ -45,8 +45,16 @@ var ruleUnsafe = &finding.Rule{
 	Refs:   []finding.Ref{finding.RFC(8314, "5.1")},
 }
 
+var ruleDead = &finding.Rule{
+	ID: "find.address-dead", Severity: finding.Warning, Owner: finding.OwnerServer,
+	Title:  "Server of which one address does not answer",
+	Says:   "{{.Server}}: {{list .Dead}} {{plural .N \"does\" \"do\"}} not answer, while another address of the host does",
+	Why:    "Mail programs take one of the addresses; those that take the dead one hang now and then.",
+	Repair: "Mend the service behind the address, or take the address out of the DNS.",
+}
+
 // Rules lists every rule of this package.
-var Rules = []*finding.Rule{ruleNone, ruleBroken, ruleContradiction, ruleUnsafe}
+var Rules = []*finding.Rule{ruleNone, ruleDead, ruleBroken, ruleContradiction, ruleUnsafe}
 
 // Survey finds the settings of a domain, or of an address in it.
 func Survey(ctx context.Context, env *check.Env, domain, address string) (*finding.Report, error) {
@@ -56,11 +64,19 @@ func Survey(ctx context.Context, env *check.Env, domain, address string) (*findi
 		return nil, err
 	}
 	fs := judge(f)
-	r := check.NewReport(env, "find", subject(f), started, fs, []finding.Section{settings(f), sources(f)}, f)
+	r := check.NewReport(env, "find", subject(f), started, fs, sections(f), f)
 	if in, out := incoming(f), f.Best("smtp"); in != nil && out != nil {
 		r.Headline.Says = finding.S("{{.Target}}: read with {{.In}}, send with {{.Out}}.", finding.Args{"Target": r.Target.Name, "In": setting(in), "Out": setting(out)})
 	}
 	return r, nil
+}
+
+// sections are the settings to type, where there are any, and where it was looked.
+func sections(f *Facts) []finding.Section {
+	if s := settings(f); len(s.Rows) > 0 {
+		return []finding.Section{s, sources(f)}
+	}
+	return []finding.Section{sources(f)}
 }
 
 func incoming(f *Facts) *Candidate {
@@ -109,6 +125,9 @@ func judge(f *Facts) []finding.Finding {
 	out = append(out, judgeKind(f, s, "imap", "pop3"), judgeKind(f, s, "smtp"))
 	for i := range f.Candidates {
 		c := &f.Candidates[i]
+		if len(c.Dead) > 0 {
+			out = append(out, ruleDead.Failed(s, finding.Args{"Server": setting(c), "Dead": c.Dead, "N": len(c.Dead)}).Prove(finding.Cmd("server", c.Host)))
+		}
 		if c.From[0] == Guess || c.State != Absent && c.State != Silent && c.State != Distrust {
 			continue
 		}
@@ -190,7 +209,7 @@ func settings(f *Facts) finding.Section {
 	sec := finding.Section{
 		Title: finding.S("Settings to type, best first", nil),
 		Columns: []finding.Sentence{finding.S("for", nil), finding.S("server", nil), finding.S("port", nil), finding.S("security", nil),
-			finding.S("tried", nil), finding.S("named by", nil)},
+			finding.S("tried", nil), finding.S("login method", nil), finding.S("named by", nil)},
 	}
 	for i := range f.Candidates {
 		c := &f.Candidates[i]
@@ -202,9 +221,28 @@ func settings(f *Facts) finding.Section {
 			from = append(from, sourceSays(s))
 		}
 		v := map[State]finding.Verdict{Works: finding.VerdictPass, Distrust: finding.VerdictWarning, Absent: finding.VerdictWarning, Silent: finding.VerdictWarning, NotTried: finding.VerdictUntested}[c.State]
-		sec.Rows = append(sec.Rows, finding.Marked(v, finding.Raw(strings.ToUpper(c.Type)), finding.Raw(c.Host), lineOf(int(c.Port)), securitySays(c.Security), stateSays(c), from[0]))
+		sec.Rows = append(sec.Rows, finding.Marked(v, finding.Raw(strings.ToUpper(c.Type)), finding.Raw(c.Host), lineOf(int(c.Port)), securitySays(c.Security), stateSays(c), methodsSay(c.Auth), from[0]))
 	}
 	return sec
+}
+
+// methodsSay says in a mail program's words which of its login methods fit.
+func methodsSay(auth []string) finding.Sentence {
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(auth, func(m string) bool { return slices.Contains(names, m) })
+	}
+	token, readable := has("XOAUTH2", "OAUTHBEARER"), has("PLAIN", "LOGIN")
+	switch {
+	case token && readable:
+		return finding.S("password, OAuth2", nil)
+	case token:
+		return finding.S("OAuth2", nil)
+	case readable:
+		return finding.S("password", nil)
+	case has("CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "DIGEST-MD5"):
+		return finding.S("encrypted password", nil)
+	}
+	return finding.Raw(strings.Join(auth, " "))
 }
 
 func sources(f *Facts) finding.Section {
@@ -212,6 +250,9 @@ func sources(f *Facts) finding.Section {
 		Title:   finding.S("Where it was looked", nil),
 		Columns: []finding.Sentence{finding.S("source", nil), finding.S("place", nil), finding.S("answer", nil)},
 		Folded:  true,
+	}
+	if f.family != nil && len(f.MX) > 0 {
+		sec.Rows = append(sec.Rows, finding.Cells(sourceSays(ByMX), finding.Raw(f.MX[0]), f.family.Name.Say()))
 	}
 	for _, a := range f.Asked {
 		sec.Rows = append(sec.Rows, finding.Cells(sourceSays(a.Source), finding.Raw(a.Where), answerSays(a)))
