@@ -6,15 +6,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailwhy/mailwhy/internal/check/server"
+	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
 func (a *app) serverCommand() *cobra.Command {
-	return &cobra.Command{
+	o := server.Options{Abuse: true}
+	c := &cobra.Command{
 		Use:   "server HOST…",
 		Short: a.say("look at a mail server as mail programs do: SMTP, IMAP, POP3 and ManageSieve on their ports"),
 		Long: a.say(`Looks at a mail server on the ports that mail programs and other servers use: SMTP 25, 587 and 465, IMAP 143 and 993, POP3 110 and 995, ManageSieve 4190, all at once.
 
-For each port: greeting, software, capabilities, STARTTLS, certificate, login methods, and whether passwords are taken without encryption. Nobody is logged in: that is what "mailwhy login" does.`),
+For each port: greeting, software, capabilities, STARTTLS, certificate, login methods, and whether passwords are taken without encryption. Foreign recipients are tried in nine ways by RCPT alone, and a command is slipped in behind STARTTLS; nothing is sent. Nobody is logged in: that is what "mailwhy login" does.`),
 		Args: a.nArgs(1, -1, "one host or more"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var hosts []string
@@ -25,13 +27,16 @@ For each port: greeting, software, capabilities, STARTTLS, certificate, login me
 				}
 				hosts = append(hosts, h)
 			}
+			if o.Owner != "" && !isAddress(o.Owner) {
+				return usage(finding.S("{{.Name}} is not a mail address", finding.Args{"Name": shorten(o.Owner)}), finding.S("give it like li@mine.example", nil))
+			}
 			env, err := a.env()
 			if err != nil {
 				return err
 			}
 			ctx := a.begin(cmd)
 			for _, h := range hosts {
-				r, err := server.Report(ctx, env, h)
+				r, err := server.Report(ctx, env, h, o)
 				if err != nil {
 					return err
 				}
@@ -42,6 +47,8 @@ For each port: greeting, software, capabilities, STARTTLS, certificate, login me
 			return nil
 		},
 	}
+	c.Flags().StringVar(&o.Owner, "i-own-this-server", "", a.say("an address on this server, which is yours: also try false ends of a message (SMTP smuggling) and BDAT; a server that is fooled delivers a test message there"))
+	return c
 }
 
 // hostName takes a host name or an address.

@@ -115,7 +115,7 @@ func serverKind() Kind {
 		},
 		func(ctx context.Context, d *Doors, c *args) (*Result, error) {
 			name, _ := hostName(c.Host)
-			r, err := server.Report(ctx, d.Env, name)
+			r, err := server.Report(ctx, d.Env, name, server.Options{})
 			if err != nil {
 				return nil, err
 			}

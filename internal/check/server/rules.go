@@ -77,6 +77,7 @@ var (
 // Rules are what this pack may say.
 var Rules = []*finding.Rule{
 	ruleNoPort, ruleClearLogin, ruleNoTLS, ruleTurnedAway, ruleMute, ruleOtherProtocol, ruleCertDiffers, ruleEarly, ruleNoImplicit, ruleVersion,
+	ruleRelayForm, ruleInjection, ruleSmuggling, ruleChunking,
 	ruleLoggedIn, ruleWrongPassword, ruleAppPassword, ruleLocked, ruleDisabled, rulePasswordExpired, ruleTooMany, ruleBlocked, ruleTLSRequired, ruleWrongMethod,
 	ruleClient, ruleServerFault, ruleNotSent, ruleNotTrusted, ruleBroken, ruleNotOffered, ruleQuotaFull, ruleQuotaNear,
 }

@@ -15,7 +15,7 @@ func (s *Survey) sections() []finding.Section {
 	table := finding.Section{
 		Title: finding.S("ports", nil),
 		Columns: []finding.Sentence{
-			finding.S("port", nil), finding.S("state", nil), finding.S("encryption", nil), finding.S("login methods", nil), finding.S("software", nil), finding.S("took", nil),
+			finding.S("port", nil), finding.S("state", nil), finding.S("encryption", nil), finding.S("took", nil), finding.S("software", nil), finding.S("login methods", nil),
 		},
 	}
 	for i := range s.Ports {
@@ -24,7 +24,7 @@ func (s *Survey) sections() []finding.Section {
 		if len(s.Addrs) > 1 {
 			name += " " + p.Addr.String()
 		}
-		row := finding.Cells(finding.Raw(name), p.state(), p.encrypted(), finding.Raw(strings.Join(p.methods(), " ")), finding.Raw(p.Software.Name()), brief(p.took()))
+		row := finding.Cells(finding.Raw(name), p.state(), p.encrypted(), brief(p.took()), finding.Raw(p.Software.Name()), finding.Raw(strings.Join(p.methods(), " ")))
 		v := p.mark()
 		row.Mark = &v
 		table.Rows = append(table.Rows, row)
@@ -42,6 +42,9 @@ func (s *Survey) sections() []finding.Section {
 		if p := &s.Ports[i]; p.open() {
 			out = append(out, p.spoken())
 		}
+	}
+	if s.Abuse != nil {
+		out = append(out, s.Abuse.sections()...)
 	}
 	return out
 }

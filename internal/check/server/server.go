@@ -60,6 +60,7 @@ type Survey struct {
 	Host  string       `json:"host"`
 	Addrs []netip.Addr `json:"addrs"`
 	Ports []Port       `json:"ports"`
+	Abuse *Abuse       `json:"abuse,omitempty"`
 }
 
 // Port is one port of one address and the session held there: Session for SMTP, Visit for the others.
@@ -75,8 +76,14 @@ type Port struct {
 	hellos tls.Facts // what old hellos got, for judging
 }
 
+// Options say how far a survey goes.
+type Options struct {
+	Abuse bool   // try foreign recipients, and a command behind STARTTLS
+	Owner string // an address on the server whose owner runs it: false ends of messages are tried too; "" leaves that
+}
+
 // Report surveys a host. host may be an address.
-func Report(ctx context.Context, env *check.Env, host string) (*finding.Report, error) {
+func Report(ctx context.Context, env *check.Env, host string, o Options) (*finding.Report, error) {
 	began, subject := env.Now(), finding.Host(host)
 	if _, err := netip.ParseAddr(host); err == nil {
 		subject.Kind = finding.KindIP
@@ -94,10 +101,22 @@ func Report(ctx context.Context, env *check.Env, host string) (*finding.Report, 
 		return check.NewReport(env, "server", subject, began, []finding.Finding{ruleNoPort.Untested(subject, noAddress(host, err))}, nil, s), nil
 	}
 	s.look(ctx, env)
+	if o.Abuse {
+		s.lookAbuse(ctx, env, o.Owner)
+	}
 	for i := range s.Ports {
 		s.Ports[i].Software = read(banners, &s.Ports[i])
 	}
-	fs := Judge(s, subject, th)
+	fs := append(Judge(s, subject, th), s.Abuse.judge(subject)...)
+	prove := finding.Cmd("server", s.Host)
+	if o.Owner != "" {
+		prove = append(prove, "--i-own-this-server", o.Owner)
+	}
+	for i := range fs {
+		if fs[i].Outcome == finding.Fail && fs[i].Verify == nil {
+			fs[i].Verify = prove
+		}
+	}
 	r := check.NewReport(env, "server", subject, began, fs, s.sections(), s)
 	return r, nil
 }

@@ -111,6 +111,9 @@ func failed(fs []finding.Finding) (out []string) {
 	return out
 }
 
+// closed is a server that takes no foreign recipients.
+var closed = map[string]string{"RCPT": "554 5.7.1 Relay access denied"}
+
 func TestServer(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -120,7 +123,7 @@ func TestServer(t *testing.T) {
 	}{
 		{name: "good", make: func(t *testing.T, b *bed) {
 			cfg := b.config(t, wiretest.Leaf{})
-			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{TLS: cfg}))
+			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{TLS: cfg, Replies: closed}))
 			b.must(t, b.w.SMTP(addr+":465", &wiretest.SMTP{TLS: cfg, Implicit: true, Greeting: "220 mx.test ESMTP Exim 4.98"}))
 			b.must(t, b.w.Lines(addr+":143", &wiretest.Lines{Greeting: "* OK Dovecot ready.", TLS: cfg, Answer: imap(false, "")}))
 			b.must(t, b.w.Lines(addr+":993", &wiretest.Lines{Greeting: "* OK Dovecot ready.", TLS: cfg, Implicit: true, Answer: imap(false, "")}))
@@ -130,7 +133,7 @@ func TestServer(t *testing.T) {
 			b.must(t, b.w.Lines(addr+":143", &wiretest.Lines{Greeting: "* OK ready", Answer: imap(true, "")}))
 		}, fail: []string{"server.login-in-clear", "server.no-tls"}, note: "server.no-implicit-tls"},
 		{name: "expired on one port", make: func(t *testing.T, b *bed) {
-			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{TLS: b.config(t, wiretest.Leaf{})}))
+			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{TLS: b.config(t, wiretest.Leaf{}), Replies: closed}))
 			b.must(t, b.w.Lines(addr+":993", &wiretest.Lines{Greeting: "* OK ready", TLS: b.config(t, wiretest.Leaf{NotAfter: now.AddDate(0, 0, -3)}), Implicit: true, Answer: imap(false, "")}))
 		}, fail: []string{"tls.expired"}, note: "server.certificates-differ"},
 		{name: "all closed", make: func(*testing.T, *bed) {}, fail: []string{"server.no-port"}},
@@ -143,6 +146,9 @@ func TestServer(t *testing.T) {
 		{name: "greylisted is no fault", make: func(t *testing.T, b *bed) {
 			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{Greeting: "421 4.3.2 come again"}))
 		}},
+		{name: "open relay", make: func(t *testing.T, b *bed) {
+			b.must(t, b.w.SMTP(addr+":25", &wiretest.SMTP{TLS: b.config(t, wiretest.Leaf{})}))
+		}, fail: []string{"server.open-relay"}},
 		{name: "mute", make: func(t *testing.T, b *bed) {
 			b.env.Probe.Timeout = 2 * time.Second
 			b.must(t, b.w.Lines(addr+":143", &wiretest.Lines{}))
@@ -151,7 +157,7 @@ func TestServer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBed(t)
 			c.make(t, b)
-			r, err := server.Report(context.Background(), b.env, addr)
+			r, err := server.Report(context.Background(), b.env, addr, server.Options{Abuse: true})
 			if err != nil {
 				t.Fatal(err)
 			}
