@@ -24,6 +24,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/host"
 	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/check/receive"
 	"github.com/mailwhy/mailwhy/internal/check/reply"
 	"github.com/mailwhy/mailwhy/internal/check/score"
 	"github.com/mailwhy/mailwhy/internal/check/server"
@@ -66,6 +67,8 @@ var runKinds = []runKind{
 		Fields: []runs.Field{domainField, {Name: "dns_only", Type: "bool", Label: finding.M("DNS only: leave the mail servers alone")}}}, prepare: runCheck},
 	{Kind: runs.Kind{Kind: "deliver", Group: "address", Kept: true, Title: finding.M("Try a delivery"), About: finding.M("Walks the way of a message to an address, stage by stage, up to RCPT TO. Nothing is sent."),
 		Fields: []runs.Field{textField("to", finding.M("Recipient"), "wang@partner.example", true), textField("from", finding.M("Sender"), "li@mine.example", false)}}, prepare: runDeliver},
+	{Kind: runs.Kind{Kind: "receive", Group: "address", Kept: true, Title: finding.M("Receive at an address of ours"), About: finding.M("Walks from the outside world to one of our own mailboxes, as far as that goes without its password."),
+		Fields: []runs.Field{textField("to", finding.M("Recipient"), "li@mine.example", true), textField("from", finding.M("Sender"), "wang@partner.example", false)}}, prepare: runReceive},
 	domainKind("mx", finding.M("MX records"), finding.M("MX records and what they lead to."), mx.Survey),
 	{Kind: runs.Kind{Kind: "spf", Group: "domain", Kept: true, Title: finding.M("SPF"), About: finding.M("The SPF record with everything it includes, and whether a server may send for the domain."),
 		Fields: []runs.Field{domainField, textField("ip", finding.M("Address of the sending server"), "192.0.2.25", false), textField("from", finding.M("Sender"), "li@mine.example", false), textField("helo", finding.M("HELO name"), "mail.mine.example", false)}}, prepare: runSPF},
@@ -148,6 +151,12 @@ func runDeliver(args map[string]string) (finding.Subject, survey, error) {
 	}, nil
 }
 
+func runReceive(args map[string]string) (finding.Subject, survey, error) {
+	subject, _, err := runDeliver(args)
+	o := receive.Options{To: subject.Name, From: strings.TrimSpace(args["from"])}
+	return subject, func(ctx context.Context, env *check.Env) (*finding.Report, error) { return receive.Survey(ctx, env, o) }, err
+}
+
 func runSPF(args map[string]string) (finding.Subject, survey, error) {
 	d, err := domainName(args["domain"])
 	if err != nil {
@@ -183,7 +192,7 @@ func runDKIM(args map[string]string) (finding.Subject, survey, error) {
 
 func runServer(args map[string]string) (finding.Subject, survey, error) {
 	h, err := hostName(strings.TrimSpace(args["host"]))
-	return finding.Host(h), func(ctx context.Context, env *check.Env) (*finding.Report, error) { return server.Report(ctx, env, h) }, badArg("host", err)
+	return finding.Host(h), func(ctx context.Context, env *check.Env) (*finding.Report, error) { return server.Report(ctx, env, h, server.Options{Abuse: true}) }, badArg("host", err)
 }
 
 func runTLS(args map[string]string) (finding.Subject, survey, error) {

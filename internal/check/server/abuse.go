@@ -171,12 +171,14 @@ func (a *Abuse) judgeRelay(subject finding.Subject) finding.Finding {
 	var ev []finding.Evidence
 	for _, r := range a.Relay {
 		if r.Taken && !(r.own && catchAll) {
-			taken = append(taken, "<"+r.To+">")
+			if to := "<" + r.To + ">"; !slices.Contains(taken, to) {
+				taken = append(taken, to)
+			}
 			ev = append(ev, finding.Evidence{Source: "smtp", Place: "RCPT TO:<" + r.To + ">", Raw: r.Reply})
 		}
 	}
 	if len(taken) > 0 {
-		f = ruleRelayForm.Failed(subject, finding.Args{"Forms": taken, "N": len(taken)}).With(ev...)
+		f = ruleRelayForm.Failed(subject, finding.Args{"Forms": taken[:min(len(taken), 3)], "More": max(0, len(taken)-3)}).With(ev...)
 	}
 	return f
 }
@@ -266,7 +268,7 @@ const silence = 5 * time.Second
 var (
 	ruleRelayForm = &finding.Rule{
 		ID: "server.open-relay", Severity: finding.Error, Owner: finding.OwnerServer,
-		Title: "mail for strangers taken from strangers", Says: "the server takes foreign recipients from a stranger: {{list .Forms}}",
+		Title: "mail for strangers taken from strangers", Says: "the server takes foreign recipients from a stranger: {{list .Forms}}{{if .More}} and {{.More}} more forms{{end}}",
 		OK:     "{{.N}} ways to write a foreign recipient are refused",
 		Why:    "Spammers find open relays within hours; the server's address is then on every blocklist. Old ways to write an address (percent, bang path, source route, quotes) get past checks that look at the last domain alone.",
 		Repair: "Relay only for your own networks and for senders that have logged in, and do not rewrite such addresses (Postfix: smtpd_relay_restrictions with reject_unauth_destination, allow_percent_hack = no, swap_bangpath = no; Exim: deny local parts with @, % or !).",
