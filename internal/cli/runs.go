@@ -192,7 +192,9 @@ func runDKIM(args map[string]string) (finding.Subject, survey, error) {
 
 func runServer(args map[string]string) (finding.Subject, survey, error) {
 	h, err := hostName(strings.TrimSpace(args["host"]))
-	return finding.Host(h), func(ctx context.Context, env *check.Env) (*finding.Report, error) { return server.Report(ctx, env, h, server.Options{Abuse: true}) }, badArg("host", err)
+	return finding.Host(h), func(ctx context.Context, env *check.Env) (*finding.Report, error) {
+		return server.Report(ctx, env, h, server.Options{Abuse: true})
+	}, badArg("host", err)
 }
 
 func runTLS(args map[string]string) (finding.Subject, survey, error) {
