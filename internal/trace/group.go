@@ -130,7 +130,7 @@ func (c *cutter) steps(refs []lineRef) []Step {
 		}))
 	}
 	sortSteps(out)
-	return out
+	return numbered(out)
 }
 
 // step makes a step of an event of a source.

@@ -65,12 +65,14 @@ func read(e *event.Event, b []byte) bool {
 	if r, ok := logs.After(b, "starting delivery "); ok { // "5: msg 123 to remote b@c"
 		var to []byte
 		e.Kind = event.Related
+		e.Session = deliveryOf(b[len("starting "):])
 		e.Method, r, _ = logs.Cut(r, ": msg ")
 		e.QueueID, to, _ = logs.Cut(r, " to ")
 		e.Relay, e.To, _ = logs.Cut(to, " ")
 		return true
 	}
 	if r, ok := logs.After(b, "delivery "); ok {
+		e.Session = deliveryOf(b)
 		return result(e, r)
 	}
 	if r, ok := logs.After(b, "end msg "); ok {
@@ -96,6 +98,14 @@ func read(e *event.Event, b []byte) bool {
 	return logs.Has(b, "qmail-") || logs.Has(b, "local: ") || logs.Has(b, "remote: ") || logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "vdelivermail: ") || logs.Has(b, "CHKUSER ") || logs.Has(b, "policy_check: ") || logs.Has(b, "simscan:") || logs.Has(b, "got SIG")
 }
 
+// deliveryOf gives "delivery 5" of "delivery 5: …": the only id that the line with the outcome has.
+func deliveryOf(b []byte) []byte {
+	if i := bytes.IndexByte(b, ':'); i > 0 && i < 30 {
+		return b[:i]
+	}
+	return nil
+}
+
 // result reads "5: success: 192.0.2.1_accepted_message./Remote_host_said:_250_ok/".
 func result(e *event.Event, b []byte) bool {
 	num, rest, ok := logs.Cut(b, ": ")
@@ -117,6 +127,11 @@ func result(e *event.Event, b []byte) bool {
 	e.Text = text
 	if _, said, ok := logs.Cut(text, "Remote_host_said:_"); ok && len(said) >= 3 {
 		e.Code, _ = logs.Code(said[:3])
+	}
+	if _, dsn, ok := logs.Cut(text, "(#"); ok {
+		if i := bytes.IndexByte(dsn, ')'); i > 0 && i < 12 {
+			e.DSN = dsn[:i]
+		}
 	}
 	if i := bytes.Index(text, []byte("_accepted_message")); i > 0 {
 		e.RelayIP = text[:i]
