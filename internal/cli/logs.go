@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"io/fs"
 	"net/netip"
 	"strconv"
@@ -19,7 +17,6 @@ import (
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
-	"github.com/mailwhy/mailwhy/internal/render"
 	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
@@ -69,11 +66,6 @@ FILE may be compressed (gz, zst, xz, bz2), a pattern, or - for standard input; w
 }
 
 func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
-	if o.redact {
-		if err := a.redactOutput(); err != nil {
-			return err
-		}
-	}
 	env, err := a.env()
 	if err != nil {
 		return err
@@ -115,37 +107,10 @@ func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.redact {
+		redactReport(r, &trace.Redactor{Key: []byte(rand.Text())})
+	}
 	return a.show(r)
-}
-
-// redactOutput has everything printed from here on go through pseudonyms.
-func (a *app) redactOutput() error {
-	style, err := a.style()
-	if err != nil {
-		return err
-	}
-	a.out = &redactWriter{to: a.out, by: trace.Redactor{Key: []byte(rand.Text())}}
-	a.printer, err = render.New(a.opt.format, a.out, style)
-	return err
-}
-
-// redactWriter puts pseudonyms into what is printed, whatever its format, by whole lines.
-type redactWriter struct {
-	to   io.Writer
-	by   trace.Redactor
-	rest []byte // of a line that has no end yet
-}
-
-func (w *redactWriter) Write(b []byte) (int, error) {
-	w.rest = append(w.rest, b...)
-	i := bytes.LastIndexByte(w.rest, '\n') + 1
-	if i > 0 {
-		if _, err := w.to.Write(w.by.Line(w.rest[:i], nil)); err != nil {
-			return 0, err
-		}
-		w.rest = append(w.rest[:0], w.rest[i:]...)
-	}
-	return len(b), nil
 }
 
 // splitPeriods reads the logs for their end, then sums the last span and the one before.

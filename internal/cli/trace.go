@@ -82,7 +82,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(traceCollection))
 	opt := trace.Options{Dialects: dialects.All(), Local: time.Local, Workers: runtime.GOMAXPROCS(0)}
 	if f.unparsed {
-		return a.showUnparsed(ctx, inputs, opt)
+		return a.showUnparsed(ctx, inputs, opt, f.redact)
 	}
 	found, err := trace.Scan(ctx, inputs, q, opt)
 	if err != nil {
@@ -182,9 +182,13 @@ func (a *app) showRaw(ctx context.Context, f *trace.Found) (n int, err error) {
 	return n, w.Flush()
 }
 
-func (a *app) showUnparsed(ctx context.Context, inputs []*logs.Input, opt trace.Options) error {
+func (a *app) showUnparsed(ctx context.Context, inputs []*logs.Input, opt trace.Options, redact bool) error {
 	w := bufio.NewWriterSize(a.out, 1<<16)
+	by := trace.Redactor{Key: []byte(rand.Text())}
 	counts, errs := trace.Unparsed(ctx, inputs, opt, func(_ string, line []byte) {
+		if redact {
+			line = by.Line(line, nil)
+		}
 		w.WriteString(render.Clean(string(line)))
 		w.WriteByte('\n')
 	})
