@@ -228,7 +228,11 @@ func (t *Tally) reason(r *rec, kind string) {
 	if e.n == 1 {
 		e.kind, e.text, e.code, e.first = kind, string(r.text[:min(len(r.text), 500)]), r.code, r.at
 		e.who, e.relay = string(r.a[:min(len(r.a), 254)]), string(r.c[:min(len(r.c), 254)])
-		e.stage = string(r.d[:min(len(r.d), 30)])
+		stage := r.d
+		if r.kind == event.Delivery { // d is the relay's address
+			stage = r.word
+		}
+		e.stage = string(stage[:min(len(stage), 30)])
 	}
 }
 

@@ -173,7 +173,7 @@ func (p *Part) delivery(e *event.Event) {
 	r := p.note(e, to, dom)
 	r.delay, r.c, r.d, r.forward = e.Delay, e.Relay, e.RelayIP, e.RefIs == event.Forward
 	if e.Status != event.Sent {
-		r.text = e.Text
+		r.text, r.word = e.Text, e.Stage
 	}
 }
 

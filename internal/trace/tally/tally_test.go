@@ -83,6 +83,15 @@ func TestStory(t *testing.T) {
 	}
 }
 
+func TestReasonHasStage(t *testing.T) {
+	ta, _ := scan(t, Options{}, write(t, strings.Split(story, "\n")...))
+	for _, r := range ta.Stats(0).Reasons {
+		if want := "RCPT TO"; (r.Kind == "bounced" || r.Kind == "deferred") && r.Stage != want {
+			t.Errorf("%s: stage %q, want %q", r.Example, r.Stage, want)
+		}
+	}
+}
+
 func TestSinceUntil(t *testing.T) {
 	name := write(t, story)
 	ta, _ := scan(t, Options{Since: time.Date(time.Now().Year(), 11, 22, 0, 0, 0, 0, time.UTC).AddDate(-5, 0, 0), Until: time.Unix(0, 0)}, name)
