@@ -70,6 +70,9 @@ var ownerWords = map[finding.Owner]finding.Msg{
 }
 
 // Owner says whose job it is, in the style's language.
+// OwnerWord says whose job something is.
+func OwnerWord(o finding.Owner) finding.Msg { return ownerWords[o] }
+
 func (st Style) owner(o finding.Owner) string { return st.say(ownerWords[o]) }
 
 var verdictWords = map[finding.Verdict]finding.Msg{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/store/storetest"
 )
 
@@ -21,5 +22,16 @@ func TestMonitorsKeepTheContract(t *testing.T) {
 			return s.Monitors()
 		}
 		return open(), open
+	})
+}
+
+func TestOutboxKeepsTheContract(t *testing.T) {
+	storetest.Outbox(t, func(t *testing.T) notify.Outbox {
+		s, err := OpenState(context.Background(), t.TempDir(), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s.Outbox()
 	})
 }

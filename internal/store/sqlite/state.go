@@ -34,6 +34,7 @@ var migrations = []string{
 	accountsSchema,
 	monitorSchema,
 	runsSchema,
+	outboxSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
