@@ -42,4 +42,6 @@ var commands = []func(*app) *cobra.Command{
 	(*app).receiveCommand,
 	(*app).canaryCommand,
 	(*app).localCommand,
+	(*app).monitorCommand,
+	(*app).configCommand,
 }

@@ -17,15 +17,21 @@ import (
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/web"
 )
 
 // Config is the file of `mailwhy serve --config`. Each room's part is a struct of that room; a key that nobody knows is
 // an error with its line.
 type Config struct {
-	Serve  ServeConfig     `toml:"serve"`
-	Intake []intake.Config `toml:"intake"` // where logs come from
-	OIDC   []SignOnConfig  `toml:"oidc"`   // sign-on services
+	Serve    ServeConfig          `toml:"serve"`
+	Intake   []intake.Config      `toml:"intake"`   // where logs come from
+	OIDC     []SignOnConfig       `toml:"oidc"`     // sign-on services
+	Defaults monitor.Defaults     `toml:"defaults"` // of monitors
+	Vantage  []monitor.Vantage    `toml:"vantage"`
+	Monitor  []monitor.Definition `toml:"monitor"`
+	Channel  []notify.Channel     `toml:"channel"`
 }
 
 // ServeConfig is [serve].
@@ -135,6 +141,9 @@ func readConfig(name string) (*Config, error) {
 		d.DisallowUnknownFields()
 		if err := d.Decode(c); err != nil {
 			return nil, badConfig(name, err)
+		}
+		if bad := c.problems(); len(bad) > 0 {
+			return nil, wrongConfig(name, raw, bad)
 		}
 	}
 	if err := c.Serve.check(); err != nil {

@@ -23,6 +23,8 @@ import (
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
 )
@@ -98,6 +100,10 @@ type service struct {
 	log    *slog.Logger
 	now    func() time.Time
 	newEnv newEnv
+	ownEnv bool // newEnv is our own, not one that a test gave
+	watch  *monitor.Runner
+	alerts *notify.Dispatcher
+	flow   func(context.Context, monitor.FlowQuery) (int64, time.Time, error) // counts messages in the store; nil: there is none
 	know   *knowledge.Base
 	state  *sqlite.State
 	access *access.Keeper
@@ -118,7 +124,7 @@ type part struct {
 
 // parts are the rooms of the service, built in this order and closed in the reverse. A builder gives nil where the
 // configuration does not ask for its part.
-var parts = []func(context.Context, *service) (*part, error){journeysPart, intakePart}
+var parts = []func(context.Context, *service) (*part, error){journeysPart, intakePart, watchPart}
 
 // serve runs the service until the context ends.
 func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
@@ -130,7 +136,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		v.log = logger(a.errw, &o.Config.Serve)
 	}
 	if v.newEnv == nil {
-		v.newEnv = v.door
+		v.newEnv, v.ownEnv = v.door, true
 	}
 	done, err := v.open(ctx)
 	if err != nil {

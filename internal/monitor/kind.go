@@ -55,6 +55,7 @@ type Doors struct {
 	Queue  func(context.Context) (*finding.Report, map[string]float64, error)                      // the mail queue of this machine
 	Logs   func(ctx context.Context, files []string, since time.Duration) (*finding.Report, error) // log files of this machine
 	Flow   func(ctx context.Context, q FlowQuery) (count int64, stored time.Time, err error)       // what the store saw; stored: the newest it has
+	Close  func()                                                                                  // after the run; may be nil
 	Before []byte                                                                                  // Result.Snapshot of the run before
 }
 

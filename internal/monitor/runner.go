@@ -38,8 +38,9 @@ type Options struct {
 	Store     Store
 	Announcer Announcer // nil: nothing is told
 	Applier   Applier   // nil: what is approved is carried out by hand
-	// Doors gives what a run from a vantage point may touch; a fresh one for each run.
-	Doors func(ctx context.Context, from *Vantage) (*Doors, error)
+	// Doors gives what a run from a vantage point (nil: this machine as it is) may touch; a fresh one for each run. page
+	// tells a monitor that was made from the page, which may not go everywhere.
+	Doors func(ctx context.Context, from *Vantage, page bool) (*Doors, error)
 	Now   func() time.Time
 	Log   *slog.Logger // nil: silent
 }
@@ -159,6 +160,19 @@ func (r *Runner) find(id string) *entry {
 	return nil
 }
 
+// Config is the configuration in force.
+func (r *Runner) Config() *Config {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.o.Config
+}
+
+// Kinds lists the kinds of monitor that can be made here.
+func (r *Runner) Kinds() []Kind { return r.o.Kinds }
+
+// Store is what the monitors are remembered in.
+func (r *Runner) Store() Store { return r.o.Store }
+
 // Definitions lists every monitor, complete, by ID.
 func (r *Runner) Definitions() []Definition {
 	r.mu.Lock()
@@ -273,7 +287,7 @@ func (r *Runner) Run(ctx context.Context, id string) (*Ran, error) {
 		return nil, ErrRunning
 	}
 	e.running, e.last, e.next = true, r.o.Now(), time.Time{}
-	def, kind, config := e.def, e.kind, r.o.Config
+	def, kind, config, page := e.def, e.kind, r.o.Config, e.page
 	r.mu.Unlock()
 	defer func() {
 		r.mu.Lock()
@@ -286,7 +300,7 @@ func (r *Runner) Run(ctx context.Context, id string) (*Ran, error) {
 	if err != nil {
 		return nil, err
 	}
-	ran, snap := r.look(ctx, config, &def, kind, state.Snapshot)
+	ran, snap := r.look(ctx, config, &def, kind, page, state.Snapshot)
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // we were stopped: that is no observation
 	}
@@ -301,18 +315,18 @@ func (r *Runner) Look(ctx context.Context, id string) (*Ran, error) {
 		r.mu.Unlock()
 		return nil, ErrNone
 	}
-	def, kind, config := e.def, e.kind, r.o.Config
+	def, kind, config, page := e.def, e.kind, r.o.Config, e.page
 	r.mu.Unlock()
 	state, err := r.o.Store.State(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	ran, _ := r.look(ctx, config, &def, kind, state.Snapshot)
+	ran, _ := r.look(ctx, config, &def, kind, page, state.Snapshot)
 	return ran, ctx.Err()
 }
 
 // look runs the kind from every vantage point at once.
-func (r *Runner) look(ctx context.Context, config *Config, def *Definition, kind *Kind, before []byte) (*Ran, []byte) {
+func (r *Runner) look(ctx context.Context, config *Config, def *Definition, kind *Kind, page bool, before []byte) (*Ran, []byte) {
 	began := r.o.Now()
 	ctx, cancel := context.WithTimeout(ctx, def.Timeout.D())
 	defer cancel()
@@ -329,7 +343,7 @@ func (r *Runner) look(ctx context.Context, config *Config, def *Definition, kind
 	points, results := make([]Point, len(from)), make([]*Result, len(from))
 	var wg sync.WaitGroup
 	for i, v := range from {
-		wg.Go(func() { points[i], results[i] = r.one(ctx, def, kind, v, before) })
+		wg.Go(func() { points[i], results[i] = r.one(ctx, def, kind, v, page, before) })
 	}
 	wg.Wait()
 	ran := &Ran{Sample: &Sample{Monitor: def.ID, At: began, Took: max(r.o.Now().Sub(began), 0), Points: points, Maintenance: def.InMaintenance(began)}}
@@ -345,7 +359,7 @@ func (r *Runner) look(ctx context.Context, config *Config, def *Definition, kind
 }
 
 // one runs the kind from one vantage point. A panic of a check is our fault, and could not test.
-func (r *Runner) one(ctx context.Context, def *Definition, kind *Kind, v *Vantage, before []byte) (p Point, res *Result) {
+func (r *Runner) one(ctx context.Context, def *Definition, kind *Kind, v *Vantage, page bool, before []byte) (p Point, res *Result) {
 	from := ""
 	if v != nil {
 		from = v.Name
@@ -356,11 +370,14 @@ func (r *Runner) one(ctx context.Context, def *Definition, kind *Kind, v *Vantag
 			p, res = Broke(from, finding.S("mailwhy has a bug here: {{.Text}}", finding.Args{"Text": fmt.Sprint(x)})), nil
 		}
 	}()
-	doors, err := r.o.Doors(ctx, v)
+	doors, err := r.o.Doors(ctx, v, page)
 	if err != nil {
 		return Broke(from, check.Why(err)), nil
 	}
 	doors.Before = before
+	if doors.Close != nil {
+		defer doors.Close()
+	}
 	res, err = kind.run(ctx, doors, def.Args)
 	if err != nil {
 		return Broke(from, check.Why(err)), nil

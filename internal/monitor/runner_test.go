@@ -85,7 +85,7 @@ func newWorld(t *testing.T, d Definition, defaults Defaults) *world {
 	}
 	r, err := New(context.Background(), Options{
 		Config: c, Kinds: kinds, Store: w.store, Announcer: w, Applier: w, Now: w.now,
-		Doors: func(context.Context, *Vantage) (*Doors, error) { return &Doors{Env: &check.Env{Now: w.now}}, nil },
+		Doors: func(context.Context, *Vantage, bool) (*Doors, error) { return &Doors{Env: &check.Env{Now: w.now}}, nil },
 	})
 	if err != nil {
 		t.Fatal(err)

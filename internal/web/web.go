@@ -30,24 +30,28 @@ import (
 	"github.com/mailwhy/mailwhy/internal/audit"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
+	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/runs"
 )
 
 // Options is everything the room needs. A nil interface means that this server does not have it: its routes are absent.
 type Options struct {
-	Version   string
-	BasePath  string // "" or "/mail", without a slash at the end
-	PublicURL string // as users type it, without a slash at the end; "" means what the request says
-	Proxies   []netip.Prefix
-	Log       *slog.Logger
-	Now       func() time.Time
-	UI        http.Handler // the page; nil: none
-	Access    *access.Keeper
-	Audit     *audit.Log
-	Rules     []*finding.Rule
-	Settings  func() map[string]string // what this server runs with, for admins; no secrets
-	Ready     func(context.Context) error
-	Metrics   http.Handler // nil: no /metrics
+	Version    string
+	BasePath   string // "" or "/mail", without a slash at the end
+	PublicURL  string // as users type it, without a slash at the end; "" means what the request says
+	Proxies    []netip.Prefix
+	Log        *slog.Logger
+	Now        func() time.Time
+	UI         http.Handler // the page; nil: none
+	Access     *access.Keeper
+	Audit      *audit.Log
+	Rules      []*finding.Rule
+	Settings   func() map[string]string // what this server runs with, for admins; no secrets
+	Ready      func(context.Context) error
+	Metrics    http.Handler // nil: no /metrics
+	Monitors   *monitor.Runner
+	Dispatcher *notify.Dispatcher
 
 	SignOns []SignOn // services that users may sign on with
 
