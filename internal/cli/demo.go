@@ -14,12 +14,17 @@ import (
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	return &cobra.Command{
+	var live bool
+	var listen string
+	var last time.Duration
+	c := &cobra.Command{
 		Use:   "demo [NAME…]",
 		Short: a.say("see mailwhy at work on a small Internet inside this process: no network, no root"),
 		Long: a.say(`Raises a small Internet inside this process (name servers, mail servers, certificates) with a dozen domains, most of them broken on purpose, and lets deliver and check find out what is wrong. Nothing leaves this machine.
 
-Without a NAME all of them are shown with their answer, and two in full; with NAMEs, those in full.`),
+Without a NAME all of them are shown with their answer, and two in full; with NAMEs, those in full.
+
+With --live the whole service runs on it: the page, with a week of made-up logs that grow as you look.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cases, err := demoCases(args)
 			if err != nil {
@@ -32,6 +37,14 @@ Without a NAME all of them are shown with their answer, and two in full; with NA
 			defer w.Close()
 			ctx := a.begin(cmd)
 			defer func() { a.status = exitOK }() // the faults are the demo's own
+			if live {
+				if last > 0 {
+					var stop context.CancelFunc
+					ctx, stop = context.WithCancel(ctx)
+					defer time.AfterFunc(last, stop).Stop()
+				}
+				return a.demoLive(ctx, w, listen)
+			}
 			if len(args) > 0 {
 				for _, c := range cases {
 					if err := a.show(demoRun(ctx, w, c)); err != nil {
@@ -43,6 +56,10 @@ Without a NAME all of them are shown with their answer, and two in full; with NA
 			return a.demoAll(ctx, w, cases)
 		},
 	}
+	c.Flags().BoolVar(&live, "live", false, a.say("run the whole service on it, with the page, until Ctrl-C"))
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8025", a.say("where the page of --live listens"))
+	c.Flags().DurationVar(&last, "for", 0, a.say("end --live after this time"))
+	return c
 }
 
 // demoCases gives the cases named, or all.

@@ -68,6 +68,7 @@ type World struct {
 // New raises the world: all cases at once.
 func New(now time.Time) (*World, error) {
 	w := &World{net: wiretest.NewWorld(), now: now}
+	w.net.Self = netip.MustParseAddr(selfGood)
 	if err := w.raise(); err != nil {
 		_ = w.Close()
 		return nil, err
@@ -166,17 +167,28 @@ func (w *World) Env(c *Case) *check.Env {
 		self = selfGood
 	}
 	w.net.Self = netip.MustParseAddr(self)
-	clock := func() time.Time { return w.now }
-	env := &check.Env{
+	env := w.door(func() time.Time { return w.now }, nil)
+	env.SMTP = &smtp.Prober{Door: env.SMTPDoor()}
+	return env
+}
+
+func (w *World) door(clock wire.Clock, tape wire.Tape) *check.Env {
+	return &check.Env{
+		Tape: tape,
 		Dial: w.net, Now: clock, Roots: w.root.Pool(), Gate: &wire.Gate{AtOnce: 2, Total: 40},
 		Know: knowledge.Over(fstest.MapFS{
 			"blocklists.toml": {Data: []byte(lists)},
 			"outbound.toml":   {Data: []byte("checked = 2026-11-22\nhosts = [\"open1.demo.example\", \"open2.demo.example\"]\n")},
 		}),
 		Probe: check.Probe{HELO: ourName, Timeout: time.Second, NoIPv6: true},
-		DNS: dns.New(dns.Options{Servers: []string{resolver}, Dial: w.net, Now: clock, Timeout: time.Second, NoIPv6: true,
+		DNS: dns.New(dns.Options{Servers: []string{resolver}, Dial: w.net, Now: clock, Timeout: time.Second, NoIPv6: true, Tape: tape,
 			Anchors: []string{"invalid. IN DS 1 13 2 " + strings.Repeat("00", 32)}}), // the demo's names are not signed
 	}
+}
+
+// Live is the door for a service that runs: the clock goes, runs may be at once, our address is in order.
+func (w *World) Live(tape wire.Tape) *check.Env {
+	env := w.door(time.Now, tape)
 	env.SMTP = &smtp.Prober{Door: env.SMTPDoor()}
 	return env
 }

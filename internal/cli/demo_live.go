@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/demo"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/wire"
+)
+
+// The living demo: how far back its logs go, how busy it is, and when a provider began to put us off.
+const (
+	demoHistory = 7 * 24 * time.Hour
+	demoPerHour = 120
+	demoWave    = 2 * time.Hour
+	demoUser    = "demo"
+)
+
+// demoLive runs serve on the small Internet, with logs that grow as one looks, until the context ends.
+func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error {
+	dir, err := os.MkdirTemp("", "mailwhy-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	logs, err := openDemoLogs(filepath.Join(dir, "logs"))
+	if err != nil {
+		return err
+	}
+	defer logs.close()
+	now := time.Now()
+	traffic := demo.NewTraffic(1, now.Add(-demoHistory), now.Add(-demoWave))
+	if err := traffic.WriteUntil(now, demoPerHour, logs.of); err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	grown := make(chan error, 1)
+	go func() { grown <- growDemoLogs(ctx, traffic, logs) }()
+	cfg := &Config{
+		Serve:  ServeConfig{Listen: listen, Data: filepath.Join(dir, "data"), LogLevel: "warn", RunsPerMinute: 120},
+		Intake: []intake.Config{{Kind: "files", Paths: []string{filepath.Join(dir, "logs", "*.log")}}},
+	}
+	failed := make(chan error, 1)
+	ready := false
+	err = a.serve(ctx, serveOptions{Config: cfg,
+		Env: func(tape wire.Tape) (*check.Env, func(), error) {
+			e := w.Live(tape)
+			return e, func() { e.DNS.Close() }, nil
+		},
+		// The page answers once Ready has returned.
+		Ready: func(page, setup string) { ready = true; go func() { failed <- a.demoGreet(ctx, page, setup, stop) }() }})
+	stop()
+	err = errors.Join(err, <-grown)
+	if ready {
+		err = errors.Join(err, <-failed)
+	}
+	return err
+}
+
+// demoGreet makes the users and says how to sign in; a demo that nobody can enter ends.
+func (a *app) demoGreet(ctx context.Context, page, setup string, stop func()) error {
+	password, err := demoSetup(ctx, page, setup)
+	if err != nil {
+		defer stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	a.note(finding.S("A living demo: open {{.Page}} and sign in as {{.User}} with the password {{.Password}}. Ctrl-C ends it, and nothing is left behind.",
+		finding.Args{"Page": page, "User": demoUser, "Password": password}))
+	return nil
+}
+
+// demoLogs are the log files of the demo's machines.
+type demoLogs map[string]*os.File
+
+func openDemoLogs(dir string) (demoLogs, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	l := demoLogs{}
+	for _, h := range demo.Hosts {
+		f, err := os.Create(filepath.Join(dir, h+".log"))
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		l[h] = f
+	}
+	return l, nil
+}
+
+func (l demoLogs) of(host string) io.Writer { return l[host] }
+
+func (l demoLogs) close() {
+	for _, f := range l {
+		f.Close()
+	}
+}
+
+// growDemoLogs writes on, a second at a time, and busier than the history: who looks wants to see something move.
+func growDemoLogs(ctx context.Context, t *demo.Traffic, l demoLogs) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			if err := t.WriteUntil(now, 20*demoPerHour, l.of); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// demoSetup makes the users as a person would, over the API: an admin, and a helpdesk that sees one domain only.
+func demoSetup(ctx context.Context, page, setup string) (password string, err error) {
+	password = strings.ToLower(rand.Text()[:12])
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return "", err
+	}
+	c := &http.Client{Jar: jar, Timeout: time.Minute}
+	_, token, _ := strings.Cut(setup, "token=")
+	for _, q := range []struct {
+		path string
+		body map[string]any
+	}{
+		{"api/v1/setup", map[string]any{"token": token, "name": demoUser, "password": password}},
+		{"api/v1/users", map[string]any{"name": "helpdesk", "password": password, "role": "helpdesk", "domains": []string{"fine.example"}}},
+	} {
+		raw, err := json.Marshal(q.body)
+		if err != nil {
+			return "", err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, page+q.path, bytes.NewReader(raw))
+		if err != nil {
+			return "", err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := c.Do(req)
+		if err != nil {
+			return "", err
+		}
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
+		res.Body.Close()
+		if res.StatusCode/100 != 2 {
+			return "", fmt.Errorf("%s: HTTP %d: %s", q.path, res.StatusCode, text)
+		}
+	}
+	return password, nil
+}
