@@ -9,8 +9,15 @@ build:
 test:
 	$(GO) test ./...
 
-demo: build
+# The pages are built where Node.js is there; the service runs without them, too. DEMO_FLAGS="--for 20s" ends it by itself.
+demo: demo-ui build
 	./mailwhy demo
+	./mailwhy demo --live $(DEMO_FLAGS)
+
+.PHONY: demo-ui
+demo-ui:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui || echo "The pages could not be built; the API runs without them."; \
+	else echo "No Node.js here: the API runs without the pages."; fi
 
 generate:
 	$(GO) run . gendocs docs
