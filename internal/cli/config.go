@@ -32,6 +32,8 @@ type Config struct {
 	Vantage  []monitor.Vantage    `toml:"vantage"`
 	Monitor  []monitor.Definition `toml:"monitor"`
 	Channel  []notify.Channel     `toml:"channel"`
+	Queue    QueueConfig          `toml:"queue"`
+	Inbox    InboxConfig          `toml:"inbox"`
 }
 
 // ServeConfig is [serve].

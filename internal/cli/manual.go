@@ -102,5 +102,5 @@ func writeOpenAPI(name string) error {
 
 // wholeAPI are options with every part there is, none of them at work: good for the document alone.
 func wholeAPI() web.Options {
-	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Queues: func() []web.Queue { return nil }}
+	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Inbox: (*testInbox)(nil), Queues: func() []web.Queue { return nil }}
 }

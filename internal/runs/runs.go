@@ -73,8 +73,9 @@ type Run struct {
 	ByName  string
 	Started time.Time
 	Ended   time.Time
-	Problem string // why it failed
-	Share   string // hash of the secret of its share link, "" for none
+	Problem string                  // why it failed
+	Share   string                  // hash of the secret of its share link, "" for none
+	Says    map[finding.Lang]string // the report's headline
 	Reports map[finding.Lang]json.RawMessage
 }
 

@@ -28,6 +28,7 @@ func everything(t *testing.T) func(*web.Options) {
 	t.Cleanup(func() { store.Close() })
 	return func(o *web.Options) {
 		o.Journeys, o.Know = store, knowledge.Embedded()
+		o.Inbox = &fakeInbox{}
 		o.Queues = func() []web.Queue { return nil }
 		o.MonitorCounts = func(context.Context) (web.MonitorCounts, error) { return web.MonitorCounts{}, nil }
 		o.Runner = &fakeRunner{}

@@ -22,6 +22,7 @@ var who = map[string]string{
 	"GET /catalogue": "vhopa", "GET /runs": "vhopa", "POST /runs": "hopa", "GET /runs/{id}": "vhopa", "GET /runs/{id}/diff": "vhopa", "GET /runs/{id}/events": "vhopa",
 	"POST /runs/{id}/share": "hopa", "GET /shared/{token}": "*",
 	"GET /trace": "vhopa", "GET /trace/stream": "vhopa", "GET /journeys/{id}": "vhopa", "GET /overview": "vopa", "GET /bounces": "vhopa", "GET /queue": "vopa",
+	"GET /inbox": "hopa", "POST /inbox": "hopa", "GET /inbox/{address}": "hopa",
 	"GET /settings": "vhopa", "PUT /settings": "vhopa",
 }
 

@@ -33,8 +33,15 @@ type runRow struct {
 	Started time.Time         `json:"started"`
 	Ended   time.Time         `json:"ended,omitzero"`
 	Problem string            `json:"problem,omitempty" doc:"why it failed"`
+	Says    *says             `json:"headline,omitempty"`
 	Report  json.RawMessage   `json:"report,omitempty" doc:"a report as docs/report.schema.json has it"`
 	Steps   []runStep         `json:"steps,omitempty" doc:"of a run under way"`
+}
+
+// says is a headline in short.
+type says struct {
+	State finding.State `json:"state"`
+	Text  string        `json:"text"`
 }
 
 type runStep struct {
@@ -44,7 +51,18 @@ type runStep struct {
 }
 
 func rowOfRun(r *runs.Run, l finding.Lang) runRow {
-	return runRow{r.ID, r.Kind, r.Args, r.Target.Name, r.State, r.Result, r.ByName, r.Started, r.Ended, r.Problem, r.Reports[l], nil}
+	row := runRow{ID: r.ID, Kind: r.Kind, Args: r.Args, Target: r.Target.Name, State: r.State, Result: r.Result, By: r.ByName, Started: r.Started, Ended: r.Ended, Problem: r.Problem, Report: r.Reports[l]}
+	if t := r.Says[l]; t != "" {
+		row.Says = &says{r.Result, t}
+	}
+	return row
+}
+
+// inList is a run without its report.
+func inList(r *runs.Run, l finding.Lang) runRow {
+	row := rowOfRun(r, l)
+	row.Report = nil
+	return row
 }
 
 type runOut struct{ Body runRow }
@@ -183,15 +201,15 @@ func (s *Server) execute(x *liveRun, job *runs.Job, store bool) {
 		err = ctx.Err() // what a survey says that was stopped half-way is no report
 	}
 	end := x.copy()
-	end.Ended, end.State, end.Reports = s.o.Now(), runs.Done, map[finding.Lang]json.RawMessage{}
+	end.Ended, end.State, end.Reports, end.Says = s.o.Now(), runs.Done, map[finding.Lang]json.RawMessage{}, map[finding.Lang]string{}
 	for l, rep := range reports {
 		if err == nil {
-			end.Result = rep.Headline.State
+			end.Result, end.Says[l] = rep.Headline.State, rep.Headline.Says.In(l)
 			end.Reports[l], err = render.JSON(rep, render.Style{Lang: l, Version: s.o.Version})
 		}
 	}
 	if err != nil {
-		end.State, end.Problem, end.Reports = runs.Failed, err.Error(), nil
+		end.State, end.Problem, end.Reports, end.Says = runs.Failed, err.Error(), nil, nil
 		s.o.Log.Warn("a run failed", "run", end.ID, "kind", end.Kind, "error", err)
 	}
 	if store && s.o.Runs != nil {
@@ -281,7 +299,7 @@ func (s *Server) getRuns(ctx context.Context, in *runsIn) (*listOut[runRow], err
 	if in.Cursor == "" { // what is under way or only in memory stands first
 		for _, r := range s.live.all() {
 			if s.sees(u, &r) && (in.Kind == "" || r.Kind == in.Kind) && (in.Target == "" || r.Target.Name == in.Target) && (!in.Mine || r.By == u.ID) && len(out) < in.Limit {
-				out = append(out, rowOfRun(&r, ""))
+				out = append(out, inList(&r, langOf(ctx)))
 			}
 		}
 	}
@@ -297,7 +315,7 @@ func (s *Server) getRuns(ctx context.Context, in *runsIn) (*listOut[runRow], err
 			}
 			next = rs[i].Started.Format(time.RFC3339Nano) + "~" + rs[i].ID
 			if s.sees(u, &rs[i]) && !slices.ContainsFunc(out, func(r runRow) bool { return r.ID == rs[i].ID }) {
-				out = append(out, rowOfRun(&rs[i], ""))
+				out = append(out, inList(&rs[i], langOf(ctx)))
 			}
 		}
 		if len(rs) < q.Limit {

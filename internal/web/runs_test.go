@@ -105,6 +105,9 @@ func TestRunIsStoredInBothLanguages(t *testing.T) {
 	if r.Report.Lang != "zh" || r.Report.Headline.Text != "该名称已被使用" {
 		t.Errorf("%+v", r)
 	}
+	if a := h.want(200, "viewer", "GET", "/api/v1/runs?lang=zh", nil); !strings.Contains(a.text, `"headline":{"state":"warning","text":"该名称已被使用"}`) || strings.Contains(a.text, `"report"`) {
+		t.Errorf("%s", a.text)
+	}
 	stored, err := h.state.Run(t.Context(), r.ID)
 	if err != nil || stored.State != runs.Done || len(stored.Reports) != 2 {
 		t.Errorf("%+v %v", stored, err)

@@ -57,6 +57,7 @@ type Options struct {
 
 	Know          *knowledge.Base // names causes and providers; needed with Journeys
 	Journeys      Journeys        // nil: nothing is taken in
+	Inbox         Inbox           // nil: no test inbox
 	Queues        func() []Queue  // as they were looked at last; nil: nobody looks
 	MonitorCounts func(context.Context) (MonitorCounts, error)
 
@@ -78,11 +79,12 @@ type Server struct {
 
 	signOns *signOns
 
-	live   *live
-	limit  *limiter
-	work   sync.WaitGroup // runs under way
-	runCtx context.Context
-	endAll context.CancelFunc
+	live       *live
+	limit      *limiter
+	inboxLimit *limiter
+	work       sync.WaitGroup // runs under way
+	runCtx     context.Context
+	endAll     context.CancelFunc
 }
 
 // page is a page of the menu with what one must be allowed to see it.
@@ -105,6 +107,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, mux: http.NewServeMux()}
 	s.runCtx, s.endAll = context.WithCancel(context.Background())
 	s.limit = newLimiter(cmp.Or(o.RunsPerUser, 3), cmp.Or(o.RunsPerMinute, 30), maxRuns, o.Now)
+	s.inboxLimit = newLimiter(10, 10, 100, o.Now)
 	c := huma.DefaultConfig("mailwhy", o.Version)
 	c.Info.Description = "Says why email fails: the API of mailwhy serve. Everything the page does goes through it."
 	c.DocsPath, c.SchemasPath, c.CreateHooks = "", "", nil
@@ -140,6 +143,7 @@ func (s *Server) routes() {
 		(*Server).signOnRoutes,
 		(*Server).traceRoutes,
 		(*Server).queueRoutes,
+		(*Server).inboxRoutes,
 		(*Server).runRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,

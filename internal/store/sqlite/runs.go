@@ -24,6 +24,11 @@ CREATE INDEX runs_started ON runs(started DESC, id DESC);
 CREATE INDEX runs_target ON runs(target, kind, started DESC, id DESC);
 CREATE UNIQUE INDEX runs_share ON runs(share) WHERE share <> '';`
 
+// runsHeadlines adds what a list of runs shows of each.
+const runsHeadlines = `
+ALTER TABLE runs ADD COLUMN says_en TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN says_zh TEXT NOT NULL DEFAULT '';`
+
 var _ runs.Store = (*State)(nil)
 
 // maxReport bounds a report when it is unpacked.
@@ -64,8 +69,8 @@ func (s *State) PutRun(ctx context.Context, r *runs.Run) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	return s.exec(ctx, "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", r.ID, r.Kind, string(args), string(r.Target.Kind), r.Target.Name,
-		string(r.State), string(r.Result), r.By, r.ByName, micro(r.Started), micro(r.Ended), r.Problem, r.Share, en, zh)
+	return s.exec(ctx, "INSERT OR REPLACE INTO runs ("+runColumns+", en, zh) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", r.ID, r.Kind, string(args), string(r.Target.Kind), r.Target.Name,
+		string(r.State), string(r.Result), r.By, r.ByName, micro(r.Started), micro(r.Ended), r.Problem, r.Share, r.Says[finding.EN], r.Says[finding.ZH], en, zh)
 }
 
 func micro(t time.Time) int64 {
@@ -82,13 +87,14 @@ func fromMicro(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-const runColumns = "id, kind, args, target_kind, target, state, result, by, by_name, started, ended, problem, share"
+const runColumns = "id, kind, args, target_kind, target, state, result, by, by_name, started, ended, problem, share, says_en, says_zh"
 
 func readRun(st *sqlite.Stmt) runs.Run {
 	r := runs.Run{
 		ID: st.ColumnText(0), Kind: st.ColumnText(1), Target: finding.Subject{Kind: finding.Kind(st.ColumnText(3)), Name: st.ColumnText(4)},
 		State: runs.State(st.ColumnText(5)), Result: finding.State(st.ColumnText(6)), By: st.ColumnText(7), ByName: st.ColumnText(8),
 		Started: fromMicro(st.ColumnInt64(9)), Ended: fromMicro(st.ColumnInt64(10)), Problem: st.ColumnText(11), Share: st.ColumnText(12),
+		Says: map[finding.Lang]string{finding.EN: st.ColumnText(13), finding.ZH: st.ColumnText(14)},
 	}
 	_ = json.Unmarshal([]byte(st.ColumnText(2)), &r.Args) // written by PutRun
 	return r
@@ -111,8 +117,8 @@ func (s *State) wholeRun(ctx context.Context, where, key string) (*runs.Run, err
 			r := readRun(st)
 			r.Reports = map[finding.Lang]json.RawMessage{}
 			for i, l := range []finding.Lang{finding.EN, finding.ZH} {
-				b := make([]byte, st.ColumnLen(13+i))
-				st.ColumnBytes(13+i, b)
+				b := make([]byte, st.ColumnLen(15+i))
+				st.ColumnBytes(15+i, b)
 				raw, err := unpack(b)
 				if err != nil {
 					return err

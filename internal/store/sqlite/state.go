@@ -35,6 +35,7 @@ var migrations = []string{
 	monitorSchema,
 	runsSchema,
 	outboxSchema,
+	runsHeadlines,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
