@@ -19,6 +19,9 @@ type closure struct {
 	shelf  Shelf
 	v      *visitor
 	pieces map[int64]*taken
+	asked  map[digest.Key]int32 // ids that are being looked for, their numbers
+	known  int32                // ids of the book that were looked for
+	defs   int                  // and those among them that are of these logs
 	loaded int
 }
 
@@ -32,28 +35,28 @@ type taken struct {
 // closure finds the lines of the pieces that match the query, and all that belongs to them, wherever it is.
 func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error) {
 	f := &Found{query: g.q, opt: g.opt, book: newIDBook()}
-	c := &closure{scan: &scan{Found: f, freq: new(frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}}
+	c := &closure{scan: &scan{Found: f, freq: new(frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}, asked: map[digest.Key]int32{}}
 	c.v = newVisitor(c.scan)
 	for _, p := range pieces {
-		if err := c.visit(ctx, p, true); err != nil {
+		if err := c.visit(ctx, p, true, nil); err != nil {
 			return nil, err
 		}
 	}
-	for known := int32(0); c.book.len() > known; {
-		n := c.book.len()
-		var keys []digest.Key
-		for _, h := range c.book.since(known)[:n-known] {
-			keys = append(keys, digest.IDOf(h))
+	for {
+		keys := c.next()
+		if len(keys) == 0 {
+			break
 		}
-		known = n
 		f.Passes++
 		more, err := c.shelf.Find(ctx, keys)
 		if err != nil {
 			return nil, err
 		}
 		slices.SortFunc(more, func(a, b Piece) int { return cmp.Compare(a.ID, b.ID) })
-		for _, p := range slices.CompactFunc(more, func(a, b Piece) bool { return a.ID == b.ID }) {
-			if err := c.visit(ctx, p, false); err != nil {
+		for i, j := 0, 0; i < len(more); i = j {
+			for j = i; j < len(more) && more[j].ID == more[i].ID; j++ {
+			}
+			if err := c.visit(ctx, more[i], false, more[i:j]); err != nil {
 				return nil, err
 			}
 		}
@@ -71,8 +74,50 @@ func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error)
 	return f, nil
 }
 
-// visit searches a piece for the query, where it is one of those to begin with, and for the ids known so far.
-func (c *closure) visit(ctx context.Context, p Piece, seed bool) error {
+// next gives the keys of what came up since it was last asked. Lines that only name an id belong when the id is known to
+// be one of these logs: they are looked for from then on.
+func (c *closure) next() (keys []digest.Key) {
+	clear(c.asked)
+	ask := func(k digest.Key, n int32) {
+		keys = append(keys, k)
+		c.asked[k] = n
+	}
+	for _, h := range c.book.since(c.known) {
+		ask(digest.ID(h), c.known)
+		ask(digest.Session(h), c.known)
+		c.known++
+	}
+	for _, h := range c.book.defsSince(c.defs) {
+		c.defs++
+		ask(digest.Naming(h^asRef), c.book.numberOf(h^asRef))
+	}
+	return keys
+}
+
+// fewIDs is how many ids are searched for in a piece each on its own; for more its lines are cut and looked up.
+const fewIDs = 6
+
+// ids gives the needles for the ids that led to a piece, or all: its lines must be looked up.
+func (c *closure) ids(found []Piece) (needles []needle, all bool) {
+	if len(found) > fewIDs {
+		return nil, true
+	}
+	for _, p := range found {
+		n, ok := c.asked[p.Key]
+		if !ok {
+			return nil, true
+		}
+		text := c.book.id(n)
+		if text == "" {
+			return nil, true
+		}
+		needles = append(needles, newNeedle(text, false, c.freq))
+	}
+	return needles, false
+}
+
+// visit searches a piece for the query, where it is one of those to begin with, or for the ids that led to it.
+func (c *closure) visit(ctx context.Context, p Piece, seed bool, found []Piece) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -90,6 +135,7 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool) error {
 			c.add(ctx, t, &stretches[i], i)
 		}
 	}
+	needles, all := c.ids(found)
 	for _, si := range t.sources {
 		src := c.sources[si]
 		b, err := src.text.(*stretchText).bytes()
@@ -103,8 +149,12 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool) error {
 			}
 			sortHits(st)
 		}
-		if c.book.len() > 0 {
-			c.v.set.catchUp(c.book)
+		c.v.set.catchUp(c.book)
+		for i := range needles {
+			c.v.search(st, &needles[i], si, b, st.start, false)
+			sortHits(st)
+		}
+		if all {
 			c.v.lines(st, si, b, st.start)
 			sortHits(st)
 		}

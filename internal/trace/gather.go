@@ -19,7 +19,8 @@ import (
 // Shelf is log text put away in pieces that are found by keys: what a store must have so that Gather can search it. A
 // shelf is a view that does not change while it is used; one goroutine uses it.
 type Shelf interface {
-	// Find gives the pieces that may hold one of the keys, all where keys is nil. A piece may be given several times.
+	// Find gives the pieces that may hold one of the keys, all where keys is nil: a piece with each key that leads to it,
+	// or once without a key where it may hold any. A piece may be given several times.
 	Find(ctx context.Context, keys []digest.Key) ([]Piece, error)
 	// Values shows every stored value of the kind ('a': address, 's': subject) that contains the text, whatever the case
 	// of its ASCII letters. Values that do not may be shown as well, and values several times.
@@ -31,6 +32,7 @@ type Shelf interface {
 // Piece names a piece of a shelf.
 type Piece struct {
 	ID       int64 // one of its own within the shelf
+	Key      digest.Key
 	From, To int64 // no time of its lines is outside, ns
 }
 
@@ -61,6 +63,9 @@ func Gather(ctx context.Context, shelf Shelf, q Query, opt Options) iter.Seq2[*J
 		if all {
 			keys = nil
 		}
+		if len(keys) > wide {
+			keys = nil
+		}
 		pieces, err := shelf.Find(ctx, keys)
 		if err != nil {
 			yield(nil, err)
@@ -79,10 +84,12 @@ func Gather(ctx context.Context, shelf Shelf, q Query, opt Options) iter.Seq2[*J
 func (q *Query) keys(ctx context.Context, shelf Shelf) (keys []digest.Key, all bool, err error) {
 	text := []byte(q.Text)
 	switch q.Kind {
-	case ByMessage, ByQueue:
-		return []digest.Key{digest.ID(text)}, false, nil
+	case ByMessage:
+		return []digest.Key{digest.ID(hash(text))}, false, nil
+	case ByQueue:
+		return []digest.Key{digest.ID(hash(text)), digest.Naming(hash(text)), digest.Session(hash(text))}, false, nil
 	case ByAny:
-		return []digest.Key{digest.ID(text), digest.Address(text)}, false, nil
+		return []digest.Key{digest.ID(hash(text)), digest.Address(text)}, false, nil
 	case ByAddress:
 		return []digest.Key{digest.Address(text)}, false, nil
 	case ByHost:
@@ -149,6 +156,9 @@ type gathering struct {
 	sessions int // added so far
 }
 
+// wide is how many keys are looked up at most: a pattern that so many values match is found in nearly every piece.
+const wide = 2000
+
 // longest is how long a message is taken to wait in queues at most: a page of the newest journeys begins so much later.
 const longest = 10 * 24 * time.Hour
 
@@ -177,7 +187,7 @@ func (g *gathering) order(pieces []Piece) []Piece {
 
 // run searches the pieces in order, the first few alone where the newest are wanted first.
 func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey) bool) error {
-	n := len(pieces)
+	n, done := len(pieces), 0
 	if g.q.Newest {
 		n = 4
 	}
@@ -186,10 +196,14 @@ func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey
 		if err := g.some(ctx, pieces[:n]); err != nil {
 			return err
 		}
+		done += n
 		if pieces = pieces[n:]; len(pieces) > 0 && !g.release(pieces[0].To, yield) {
 			return nil
 		}
 		n = min(2*n, 64)
+		if found := len(g.told); g.q.Limit > 0 && found > 0 { // as many as may do
+			n = max(1, min(n, (g.q.Limit-g.given)*done/found+1))
+		}
 	}
 	g.release(-1<<63, yield)
 	return ctx.Err()

@@ -230,6 +230,13 @@ func (k *idBook) id(n int32) string {
 	return string(k.text[from:k.ends[n]])
 }
 
+// numberOf gives the number of the id with the hash.
+func (k *idBook) numberOf(h uint64) int32 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.number(h)
+}
+
 // isDefined tells whether a line has the id in front.
 func (k *idBook) isDefined(n int32) bool {
 	k.mu.Lock()

@@ -85,7 +85,7 @@ func (w *writer) open(s *Store) error {
 	}
 	for _, g := range s.segs {
 		if g != w.seg {
-			s.seal <- g
+			s.seal <- sealing{seg: g}
 		}
 	}
 	closed, err := w.isClosed()
@@ -156,7 +156,7 @@ func (w *writer) begin() error {
 	}
 	if w.c != nil {
 		w.c.Close()
-		w.s.seal <- w.seg
+		w.s.toSeal(w.seg)
 	}
 	w.seg, w.c = g, c
 	w.s.mu.Lock()

@@ -57,7 +57,7 @@ func (v *view) sum(sum *summary) error {
 		if rows, err = v.hours(sum); err != nil {
 			return err
 		}
-		if !v.open { // sealed
+		if v.final {
 			v.seg.mu.Lock()
 			v.seg.hours = rows
 			v.seg.mu.Unlock()

@@ -17,24 +17,27 @@ import (
 // bits left out only let a few keys of millions lead to a block more.
 type entry uint64
 
-const blockBits = 24
+const blockBits = digest.KeyBits
 
 func entryOf(k digest.Key, block int64) entry {
 	return entry(uint64(k)>>blockBits<<blockBits | uint64(block))
 }
 
-// pageEntries is how many entries a page has: some 5 bytes each.
-const pageEntries = 1500
+// pageEntries is how many entries a page has: some 4 bytes each.
+const pageEntries = 200
 
 // chunkBytes is how much text a chunk of values has before it is packed.
 const chunkBytes = 16 << 10
 
 // part is the directory of pages in order.
 type part struct {
+	id     int64
 	first  []entry // of each page
 	pages  []int64
 	chunks []chunk
 	grams  []gram
+	filter filter // nil: not read
+	asked  int    // look-ups without one
 }
 
 // chunk is a run of values in order, packed: its page.
@@ -52,6 +55,9 @@ func savePart(c *sqlite.Conn, enc packer, id int64, entries []entry, vals [][]by
 	}
 	var dir []byte
 	buf := make([]byte, 0, 16<<10)
+	if err := run(c, "INSERT INTO filter VALUES (?, ?)", id, []byte(newFilter(entries))); err != nil {
+		return err
+	}
 	for len(entries) > 0 {
 		n := min(pageEntries, len(entries))
 		next++
@@ -133,8 +139,11 @@ func loadPart(dir, chunks, grams []byte) *part {
 }
 
 // find shows the blocks of a key.
-func (p *part) find(pages pageReader, k digest.Key, show func(block int64)) error {
+func (p *part) find(pages pageReader, f filter, k digest.Key, show func(block int64)) error {
 	lo := entryOf(k, 0)
+	if f != nil && !f.has(lo) {
+		return nil
+	}
 	i := sort.Search(len(p.first), func(i int) bool { return p.first[i] > lo })
 	if i > 0 {
 		i--

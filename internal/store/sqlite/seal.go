@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -46,16 +47,47 @@ func freshOf(c *sqlite.Conn) (entries []entry, vals [][]byte, err error) {
 	return entries, vals, err
 }
 
+// Seal waits until every segment that no longer grows is sealed.
+func (s *Store) Seal(ctx context.Context) error {
+	done := make(chan struct{})
+	s.mu.RLock()
+	closed := s.closed || s.opt.ReadOnly
+	if !closed {
+		s.seal <- sealing{done: done}
+	}
+	s.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sealing is a segment to be sealed, or a word that all those in front are.
+type sealing struct {
+	seg  *segment
+	done chan struct{}
+}
+
 // sealer seals segments that no longer grow, one after the other.
 func (s *Store) sealer() {
 	enc := newEncoder()
 	defer enc.Close()
-	for g := range s.seal {
+	for job := range s.seal {
+		if job.done != nil {
+			close(job.done)
+			continue
+		}
+		g := job.seg
 		s.mu.RLock()
 		closed := s.closed
 		s.mu.RUnlock()
 		if closed {
-			return // the rest is sealed when the store is opened again
+			continue // the rest is sealed when the store is opened again
 		}
 		if err := g.makeSealed(enc, s.dec); err != nil {
 			s.opt.Trouble(fmt.Errorf("segment %s: %w", g.path, err))
@@ -125,7 +157,7 @@ func joinParts(c *sqlite.Conn, enc packer, dec *zstd.Decoder) error {
 	if err != nil {
 		return err
 	}
-	for _, do := range []string{"DELETE FROM page", "DELETE FROM part", "DELETE FROM fresh"} {
+	for _, do := range []string{"DELETE FROM page", "DELETE FROM filter", "DELETE FROM part", "DELETE FROM fresh"} {
 		if err := run(c, do); err != nil {
 			return err
 		}

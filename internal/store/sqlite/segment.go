@@ -31,6 +31,7 @@ var segmentMigrations = []string{
 	CREATE TABLE run (file INTEGER, base INTEGER, block INTEGER NOT NULL, PRIMARY KEY (file, base)) WITHOUT ROWID;
 	CREATE TABLE fresh (block INTEGER PRIMARY KEY, keys BLOB NOT NULL, vals BLOB NOT NULL);
 	CREATE TABLE part (id INTEGER PRIMARY KEY, dir BLOB NOT NULL, chunks BLOB NOT NULL, grams BLOB NOT NULL);
+	CREATE TABLE filter (part INTEGER PRIMARY KEY, data BLOB NOT NULL);
 	CREATE TABLE page (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 	CREATE TABLE hour (hour INTEGER, host TEXT, fate INTEGER, direction INTEGER, provider TEXT, cause TEXT, n INTEGER NOT NULL, bytes INTEGER NOT NULL, delay INTEGER NOT NULL,
 		PRIMARY KEY (hour, host, fate, direction, provider, cause)) WITHOUT ROWID;
@@ -95,7 +96,7 @@ func (s *segment) connect(create bool, cache int) (*sqlite.Conn, error) {
 	c.SetBusyTimeout(10 * time.Second)
 	pragmas := []string{fmt.Sprintf("PRAGMA cache_size=-%d", cache)}
 	if create {
-		pragmas = append(pragmas, "PRAGMA page_size=16384", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA journal_size_limit=67108864")
+		pragmas = append(pragmas, "PRAGMA page_size=4096", "PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", "PRAGMA journal_size_limit=67108864")
 	}
 	for _, p := range pragmas {
 		if err := sqlitex.ExecuteTransient(c, p, nil); err != nil {

@@ -74,9 +74,11 @@ type view struct {
 	blocks int64 // number of the last block
 	spans  []span
 	parts  []*part
+	store  *Store
 	fresh  map[int64][]digest.Key
 	tail   bool // there are lines that do not fill a block
 	open   bool // a transaction holds the state
+	final  bool // it is sealed and will not change
 	files  map[int32]*fileView
 	rest   *blockText // the tail, once it was read
 }
@@ -137,7 +139,7 @@ func (s *Store) view(ctx context.Context, g *segment) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{pager: pager{c: c, dec: s.dec}, seg: g, fresh: map[int64][]digest.Key{}, files: map[int32]*fileView{}}
+	v := &view{pager: pager{c: c, dec: s.dec}, seg: g, store: s, fresh: map[int64][]digest.Key{}, files: map[int32]*fileView{}}
 	if err := v.load(); err != nil {
 		v.release()
 		return nil, err
@@ -147,6 +149,10 @@ func (s *Store) view(ctx context.Context, g *segment) (*view, error) {
 
 func (v *view) load() error {
 	g := v.seg
+	if err := run(v.c, "BEGIN"); err != nil { // one state for all that is read, and its lock taken once
+		return err
+	}
+	v.open = true
 	g.mu.Lock()
 	sealed := g.sealed
 	if sealed {
@@ -157,12 +163,9 @@ func (v *view) load() error {
 	}
 	g.mu.Unlock()
 	if sealed {
+		v.final = true
 		return nil
 	}
-	if err := run(v.c, "BEGIN"); err != nil {
-		return err
-	}
-	v.open = true
 	if version, err := userVersion(v.c); err != nil || version == 0 {
 		return cmpErr(err, errUnborn)
 	}
@@ -215,6 +218,7 @@ func (v *view) loadParts() error {
 		if p == nil {
 			err := query(v.c, "SELECT dir, chunks, grams FROM part WHERE id = ?", func(st *sqlite.Stmt) error {
 				p = loadPart(column(st, 0), column(st, 1), column(st, 2))
+				p.id = id
 				return nil
 			}, id)
 			if err != nil {
@@ -223,6 +227,11 @@ func (v *view) loadParts() error {
 		}
 		now[id] = p
 		v.parts = append(v.parts, p)
+	}
+	for id, p := range g.parts {
+		if now[id] == nil {
+			v.store.filters.Add(-int64(len(p.filter)))
+		}
 	}
 	g.parts = now
 	return nil
@@ -253,9 +262,10 @@ func (v *view) loadFresh() error {
 
 // pager reads pages through one connection.
 type pager struct {
-	c   *sqlite.Conn
-	dec *zstd.Decoder
-	buf []entry
+	c    *sqlite.Conn
+	dec  *zstd.Decoder
+	buf  []entry
+	last int64 // the page in buf
 }
 
 func (p *pager) page(id int64) (b []byte, err error) {
@@ -271,11 +281,17 @@ func (p *pager) page(id int64) (b []byte, err error) {
 }
 
 func (p *pager) entries(id int64) ([]entry, error) {
+	if id == p.last && id != 0 {
+		return p.buf, nil
+	}
+	p.last = 0
 	raw, err := p.page(id)
 	if err != nil {
 		return nil, err
 	}
-	p.buf, err = unpackEntries(raw, p.buf[:0])
+	if p.buf, err = unpackEntries(raw, p.buf[:0]); err == nil {
+		p.last = id
+	}
 	return p.buf, err
 }
 
@@ -317,18 +333,23 @@ func (v *view) find(keys []digest.Key, out []trace.Piece) ([]trace.Piece, error)
 	for block, have := range v.fresh {
 		for _, k := range keys {
 			if _, ok := slices.BinarySearch(have, k); ok {
-				out = append(out, v.piece(block))
-				break
+				p := v.piece(block)
+				p.Key = k
+				out = append(out, p)
 			}
 		}
 	}
-	seen := map[int64]bool{}
 	for _, p := range v.parts {
+		f, err := v.filterOf(p, len(keys))
+		if err != nil {
+			return out, err
+		}
 		for _, k := range keys {
-			err := p.find(v, k, func(block int64) {
-				if block > 0 && block <= v.blocks && !seen[block] {
-					seen[block] = true
-					out = append(out, v.piece(block))
+			err := p.find(v, f, k, func(block int64) {
+				if block > 0 && block <= v.blocks {
+					p := v.piece(block)
+					p.Key = k
+					out = append(out, p)
 				}
 			})
 			if err != nil {
@@ -337,6 +358,29 @@ func (v *view) find(keys []digest.Key, out []trace.Piece) ([]trace.Piece, error)
 		}
 	}
 	return out, nil
+}
+
+// filterOf gives the filter of a part that is asked often, as long as there is room in memory.
+func (v *view) filterOf(p *part, n int) (f filter, err error) {
+	v.seg.mu.Lock()
+	f = p.filter
+	asked := p.asked
+	p.asked += n
+	v.seg.mu.Unlock()
+	if f != nil || asked < filterAfter || v.store.filters.Load() > filterRoom {
+		return f, nil
+	}
+	err = query(v.c, "SELECT data FROM filter WHERE part = ?", func(st *sqlite.Stmt) error { f = column(st, 0); return nil }, p.id)
+	if err != nil || f == nil {
+		return nil, err
+	}
+	v.seg.mu.Lock()
+	defer v.seg.mu.Unlock()
+	if p.filter == nil {
+		p.filter = f
+		v.store.filters.Add(int64(len(f)))
+	}
+	return f, nil
 }
 
 // Values shows the values that may contain the text.

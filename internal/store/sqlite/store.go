@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -40,21 +41,22 @@ type Options struct {
 
 // Store is the journeys of a folder. Its methods are safe for concurrent use.
 type Store struct {
-	folder string
-	opt    Options
-	lock   *sqlite.Conn // held as long as this process is the one that writes
-	dec    *zstd.Decoder
-	gate   chan struct{} // bounds the searches at once
-	texts  texts
-	zones  zones
+	folder  string
+	opt     Options
+	lock    *sqlite.Conn // held as long as this process is the one that writes
+	dec     *zstd.Decoder
+	gate    chan struct{} // bounds the searches at once
+	texts   texts
+	zones   zones
+	filters atomic.Int64 // bytes of filters in memory
 
 	mu     sync.RWMutex
 	segs   []*segment // by number
 	closed bool
 
-	w       writer
-	seal    chan *segment
-	sealing sync.WaitGroup
+	w          writer
+	seal       chan sealing
+	background sync.WaitGroup
 }
 
 // Open opens the store in the folder and makes it where there is none, unless it is to be read only.
@@ -71,7 +73,7 @@ func Open(ctx context.Context, folder string, opt Options) (*Store, error) {
 	if opt.Trouble == nil {
 		opt.Trouble = func(error) {}
 	}
-	s := &Store{folder: folder, opt: opt, dec: newDecoder(), gate: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), seal: make(chan *segment, 1<<16)}
+	s := &Store{folder: folder, opt: opt, dec: newDecoder(), gate: make(chan struct{}, 4*runtime.GOMAXPROCS(0)), seal: make(chan sealing, 1<<16)}
 	s.texts.limit = 64 << 20
 	if opt.ReadOnly {
 		if st, err := os.Stat(filepath.Join(folder, "journeys")); err != nil || !st.IsDir() {
@@ -93,7 +95,7 @@ func Open(ctx context.Context, folder string, opt Options) (*Store, error) {
 		s.lock.Close()
 		return nil, err
 	}
-	s.sealing.Go(s.sealer)
+	s.background.Go(s.sealer)
 	return s, nil
 }
 
@@ -171,7 +173,7 @@ func (s *Store) Close() error {
 	var err error
 	if !s.opt.ReadOnly {
 		close(s.seal)
-		s.sealing.Wait()
+		s.background.Wait()
 		err = s.w.close()
 	}
 	for _, g := range segs {
@@ -182,6 +184,15 @@ func (s *Store) Close() error {
 		s.lock.Close()
 	}
 	return err
+}
+
+// toSeal hands a segment to the sealer, unless the store is being closed: then it is sealed when it is opened again.
+func (s *Store) toSeal(g *segment) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.closed {
+		s.seal <- sealing{seg: g}
+	}
 }
 
 // enter waits until there is room for one more search.

@@ -41,6 +41,7 @@ type Digester struct {
 	off      int64
 	start    int
 	words    *words
+	room     []byte // for values
 }
 
 // Piece is text and what it is found by.
@@ -61,9 +62,9 @@ func New(dialects []logs.Dialect, local *time.Location, know *knowledge.Base) *D
 	return d
 }
 
-// Reset begins a new piece. What Piece held may be kept by the caller.
+// Reset begins a new piece. What Piece held may be kept by the caller, but for the text.
 func (d *Digester) Reset() {
-	d.Piece = Piece{From: 1<<63 - 1, To: -1 << 63}
+	d.Piece = Piece{Text: d.Text[:0], Keys: make([]Key, 0, len(d.Keys)+64), From: 1<<63 - 1, To: -1 << 63}
 	d.seen.reset()
 }
 
@@ -130,10 +131,14 @@ func (d *Digester) Event(e *event.Event) {
 	} else {
 		d.Timeless = true
 	}
-	d.id(e.QueueID)
-	d.id(e.MessageID)
-	d.id(e.Ref)
-	d.id(base(e.Session))
+	d.id(e.QueueID, ID)
+	d.id(e.MessageID, ID)
+	d.id(e.Ref, Naming)
+	if len(e.QueueID) >= 5 || len(e.MessageID) >= 5 { // what trace takes for an id
+		d.id(base(e.Session), Naming)
+	} else {
+		d.id(base(e.Session), Session)
+	}
 	d.address(e.From)
 	d.address(e.To)
 	d.address(e.OrigTo)
@@ -168,13 +173,17 @@ func (d *Digester) key(k Key) bool {
 }
 
 func (d *Digester) value(kind byte, b []byte) {
-	v := make([]byte, 0, len(b)+1)
-	d.Values = append(d.Values, append(append(v, kind), b...))
+	if cap(d.room)-len(d.room) < len(b)+1 {
+		d.room = make([]byte, 0, max(8<<10, len(b)+1))
+	}
+	n := len(d.room)
+	d.room = append(append(d.room, kind), b...)
+	d.Values = append(d.Values, d.room[n:len(d.room):len(d.room)])
 }
 
-func (d *Digester) id(b []byte) {
+func (d *Digester) id(b []byte, kind func(uint64) Key) {
 	if len(b) >= 2 && len(b) <= 998 {
-		d.key(ID(b))
+		d.key(kind(Hash(b)))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestKeysLead(t *testing.T) {
 	}
 	net := func(s string) Key { k, _ := Net(netip.MustParsePrefix(s)); return k }
 	for what, k := range map[string]Key{
-		"queue id": ID([]byte("A00000000001")), "message-id": ID([]byte("m1@mine.example")), "session": ID([]byte("SESSIONABCDEF12")),
+		"queue id": ID(Hash([]byte("A00000000001"))), "message-id": ID(Hash([]byte("m1@mine.example"))), "session": Naming(Hash([]byte("SESSIONABCDEF12"))),
 		"sender": Address([]byte("li@mine.example")), "recipient in other letters": Address([]byte("wang@partner.EXAMPLE")),
 		"domain of an address": Host([]byte("partner.example")), "domain above": Host([]byte("example")), "relay": Host([]byte("google.com")),
 		"client": IP(netip.MustParseAddr("192.0.2.5")), "client's network": net("192.0.2.0/24"), "smaller network": net("192.0.2.4/30"), "large network": net("192.0.0.0/9"),
@@ -123,7 +123,7 @@ func TestFold(t *testing.T) {
 		if Address(b) != Address(asciiLower(b)) {
 			t.Errorf("%q has another key in small letters", b)
 		}
-		if ID(b) == ID(append([]byte("x"), b...)) {
+		if Hash(b) == Hash(append([]byte("x"), b...)) {
 			t.Errorf("%q: two ids, one key", b)
 		}
 	}

@@ -10,6 +10,9 @@ import (
 // at. Keys are stored, so how they are made must not change without a new schema of the stores.
 type Key uint64
 
+// KeyBits is how many of the lowest bits of a key may be left out by a store: the rest tells nearly all keys apart.
+const KeyBits = 24
+
 // The kinds of things, mixed into their keys.
 const (
 	kindID      = 0x1d
@@ -21,11 +24,16 @@ const (
 	kindSubject = 0x7f
 )
 
-// ID is the key of a queue id, a message-id or a session id.
-func ID(b []byte) Key { return IDOf(Hash(b)) }
+// ID is the key of lines that belong to a queue id or a message-id. The three keys of one id are neighbours.
+func ID(hash uint64) Key { return idKey(hash, 0) }
 
-// IDOf is the key of an id of which only the hash is known.
-func IDOf(hash uint64) Key { return Key(mix(hash ^ kindID)) }
+// Naming is the key of lines that name an id beside the one they belong to: the id the next server gave, a session.
+func Naming(hash uint64) Key { return idKey(hash, 1) }
+
+// Session is the key of lines that have no id but that of a session.
+func Session(hash uint64) Key { return idKey(hash, 2) }
+
+func idKey(hash, kind uint64) Key { return Key(mix(hash^kindID)&^(3<<KeyBits) | kind<<KeyBits) }
 
 // Hash is a 64-bit hash of an id, never 0. Two of millions of ids have the same one with a chance of one in a million.
 func Hash(b []byte) uint64 {
