@@ -75,7 +75,7 @@ func clientSentence(c *trace.Client) finding.Sentence {
 // timeline is the story, a row for each line that tells something.
 func timeline(j *trace.Journey) finding.Section {
 	s := finding.Section{Title: finding.S("timeline", nil),
-		Columns: []finding.Sentence{finding.S("time", nil), finding.S("host", nil), finding.S("program", nil), finding.S("queue id", nil), finding.S("what happened", nil)}}
+		Columns: []finding.Sentence{finding.S("when", nil), finding.S("host", nil), finding.S("program", nil), finding.S("queue id", nil), finding.S("what happened", nil)}}
 	day := ""
 	for i := range j.Steps {
 		st := &j.Steps[i]
