@@ -21,12 +21,14 @@ export function inLang(v, lang) {
 const at = (minutesAgo, seconds = 0) => new Date(Date.now() - minutesAgo * 60e3 + seconds * 1e3).toISOString();
 
 export const causes = [
-  { cause: "greylisting", title: two("greylisted: accepted on a later try", "灰名单：稍后重试即可接收"), owner: "nobody", count: 212 },
+  { cause: "greylisting", title: two("greylisted: accepted on a later try", "灰名单：稍后重试即可接收"), owner: "nobody", count: 212, deferred: 212, bounced: 0, rejected: 0 },
   { cause: "rate-limit", title: two("too many messages at once for the recipient's provider", "发送过快，被收件方服务商限速"), owner: "self", count: 148 },
   { cause: "mailbox-full", title: two("mailbox is full", "邮箱已满"), owner: "recipient", count: 41 },
-  { cause: "user-unknown", title: two("recipient does not exist", "收件人不存在"), owner: "sender", count: 33 },
+  { cause: "user-unknown", title: two("recipient does not exist", "收件人不存在"), owner: "sender", count: 33, deferred: 0, bounced: 33, rejected: 0 },
   { cause: "reputation", title: two("our address has a bad reputation there", "我方 IP 在对方信誉不佳"), owner: "self", count: 12 },
   { cause: "dns", title: two("recipient's domain has no working mail server in DNS", "收件方域名在 DNS 中没有可用的邮件服务器"), owner: "domain", count: 4 },
+  { cause: "blocklist", title: two("listed on a DNS blocklist", "被列入 DNS 黑名单"), owner: "self", count: 1890, deferred: 0, bounced: 0, rejected: 1890 },
+  { cause: "relay-denied", title: two("relaying is denied", "禁止中继"), owner: "self", count: 320, deferred: 0, bounced: 0, rejected: 320 },
 ];
 
 export function overview(sinceIso) {

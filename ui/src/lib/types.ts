@@ -136,6 +136,9 @@ export interface Cause {
   title: string;
   owner: string;
   count: number;
+  deferred?: number;
+  bounced?: number;
+  rejected?: number; // at our own door
   advice?: string;
 }
 export interface Overview {
