@@ -56,7 +56,7 @@ on("a wrong password is told, the right one opens the overview", {}, async (page
   await page.click("form button.main");
   await says(page, "Name or password is wrong.");
   await login(page, "li");
-  await says(page, "1 monitor fails.");
+  await says(page, "Our sending address: 192.0.2.25 has no PTR record.");
   await page.getByRole("button", { name: "Log out" }).click();
   await page.waitForSelector('input[name="password"]');
 });

@@ -8,11 +8,12 @@ import { patience } from "./browser.mjs";
 
 const tool = process.env.MAILWHY ?? fileURLToPath(new URL("../../mailwhy", import.meta.url));
 
-// serve starts the server with a configuration (TOML) and gives its address and the link of the first start.
-export async function serve(config = "") {
+// serve starts the server with a configuration (TOML, in which DIR is its folder) and files, and gives its address and the link of the first start.
+export async function serve(config = "", files = {}) {
   const dir = await mkdtemp(join(tmpdir(), "mailwhy-ui-"));
   const file = join(dir, "mailwhy.toml");
   await writeFile(file, config.replaceAll("DIR", dir));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
   const child = spawn(tool, ["serve", "--config", file, "--data", join(dir, "data"), "--listen", "127.0.0.1:0", "--lang", "en"], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const exited = new Promise((ok) => child.on("exit", ok));

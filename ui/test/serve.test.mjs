@@ -2,15 +2,23 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, fits, launch, login, open, patience, settle, visit } from "./browser.mjs";
+import { mailLog } from "./mail.mjs";
 import { serve } from "./serve.mjs";
 
 let browser, server;
 const says = (page, words, selector = "main") => page.waitForFunction(([s, w]) => document.querySelector(s)?.innerText.includes(w), [selector, words]);
 const password = "correct horse battery";
 
+// stored waits until the log is in the store: until a message is found.
+const stored = (page) =>
+  page.waitForFunction(async (q) => {
+    const answer = await fetch(`api/v1/trace?limit=1&q=${encodeURIComponent(q)}`);
+    return answer.ok && (await answer.json()).items.length > 0;
+  }, "wang@partner.example", { polling: 250 });
+
 before(async () => {
   browser = await launch();
-  server = await serve(`[serve]\nbase_path = "/mail/why"\n`);
+  server = await serve(`[serve]\nbase_path = "/mail/why"\n[[intake]]\nkind = "files"\npaths = ["DIR/mail.log"]\n`, { "mail.log": mailLog() });
   const page = await open(browser, `${server.url}#/setup?token=${server.token}`);
   await page.waitForSelector('input[name="token"]');
   await accessible(page, "set-up");
@@ -19,6 +27,7 @@ before(async () => {
   await page.fill('input[name="again"]', password);
   await page.click("form button.main");
   await page.waitForSelector("nav .brand");
+  await stored(page);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 }, { timeout: 3 * patience });
@@ -145,4 +154,51 @@ on("a private address is not probed from the page", { as: "li" }, async (page) =
   await page.locator("form input").first().fill("127.0.0.1");
   await page.locator("form button.main").click();
   await says(page, "127.0.0.1 is no public address");
+});
+
+on("the overview answers, and leads to the messages", { as: "li" }, async (page) => {
+  await visit(page, "#/", "main .figures");
+  const main = await page.locator("main").innerText();
+  assert.match(main, /delivery attempts|Mail is all right/);
+  assert.match(main, /greylisted/i);
+  await page.locator(".figures dd a").nth(2).click(); // bounced, or what stands there
+  await page.waitForSelector("main ul li");
+});
+
+on("a message is found by its recipient and told from the logs", { as: "li" }, async (page) => {
+  await visit(page, "#/trace?q=wang@partner.example", "main ul li");
+  await says(page, "no valid reverse name");
+  await page.locator("main ul li a").first().click();
+  await page.waitForSelector("main ol");
+  const main = await page.locator("main").innerText();
+  assert.match(main, /33 min of waiting/);
+  assert.match(main, /450 4\.7\.25[\s\S]*421[\s\S]*550 5\.7\.25/);
+  await page.getByRole("button", { name: "Show raw lines" }).click();
+  await page.waitForSelector("ol pre");
+  assert.match(await page.locator("ol pre").first().innerText(), /sasl_username=li@mine\.example/);
+  await visit(page, "#/settings/audit", "main table");
+  await says(page, "read raw log lines");
+});
+
+on("bounces are told with their causes", { as: "li" }, async (page) => {
+  await visit(page, "#/bounces", "main table");
+  await says(page, "recipient does not exist");
+});
+
+on("a helpdesk finds the mail of its domains and no other", { as: "li" }, async (page) => {
+  await visit(page, "#/settings/users", "main table");
+  const form = page.locator("form");
+  await form.getByLabel("Name").fill("shopdesk");
+  await form.getByLabel("Password").fill(password);
+  await form.getByLabel("Role").selectOption("helpdesk");
+  await form.getByLabel("Domains").fill("shop.example");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.waitForFunction(() => [...document.querySelectorAll("main td")].some((d) => d.innerText === "shopdesk"));
+  const desk = await open(browser, server.url);
+  await login(desk, "shopdesk");
+  await visit(desk, "#/trace?q=shop.example", "main ul li");
+  await visit(desk, "#/trace?q=wang@partner.example", "main .none");
+  assert.equal(await desk.locator("main ul li").count(), 0);
+  assert.deepEqual(desk.faults, []);
+  await desk.context().close();
 });
