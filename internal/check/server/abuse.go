@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -55,15 +56,11 @@ func forms(host string) []RelayForm {
 	}
 }
 
-// lookAbuse tries what a stranger may try: relaying by RCPT alone, and a command behind STARTTLS. With owner, an address
-// on the server that its administrator gave, also false ends of a message and pieces of one.
+// lookAbuse tries a command behind STARTTLS where ports were seen to offer it. With owner, an address on the server that
+// its administrator gave, also false ends of a message and pieces of one.
 func (s *Survey) lookAbuse(ctx context.Context, env *check.Env, owner string) {
 	var wg sync.WaitGroup
-	s.Abuse = &Abuse{}
 	at25 := slices.IndexFunc(s.Ports, func(p Port) bool { return p.Port == 25 && p.open() && p.refusal() == "" && p.fault() == nil })
-	if at25 >= 0 {
-		wg.Go(func() { s.Abuse.relay(ctx, env, s.Host, &s.Ports[at25]) })
-	}
 	door := provoke.Door{Dial: env.Dial, Tape: env.Tape, Timeout: env.Probe.Timeout, Silence: silence}
 	var mu sync.Mutex
 	try := func(p provoke.Plan, keep func(*provoke.Result)) {
@@ -101,9 +98,9 @@ func (s *Survey) lookAbuse(ctx context.Context, env *check.Env, owner string) {
 }
 
 // relay asks for every form in one session; nothing is sent.
-func (a *Abuse) relay(ctx context.Context, env *check.Env, host string, p *Port) {
+func (a *Abuse) relay(ctx context.Context, env *check.Env, host string, addr netip.Addr) {
 	all := forms(host)
-	plan := smtp.Plan{Host: host, Addr: p.Addr, Port: p.Port, HELO: env.Probe.HELO, Envelope: []smtp.Mail{{To: []string{controlLocal + "@" + host}}}}
+	plan := smtp.Plan{Host: host, Addr: addr, Port: 25, HELO: env.Probe.HELO, Envelope: []smtp.Mail{{To: []string{controlLocal + "@" + host}}}}
 	for _, f := range all {
 		plan.Envelope = append(plan.Envelope, smtp.Mail{From: f.From, To: []string{f.To}})
 	}

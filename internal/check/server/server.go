@@ -100,10 +100,16 @@ func Report(ctx context.Context, env *check.Env, host string, o Options) (*findi
 	if s.Addrs, err = addresses(ctx, env, host); len(s.Addrs) == 0 {
 		return check.NewReport(env, "server", subject, began, []finding.Finding{ruleNoPort.Untested(subject, noAddress(host, err))}, nil, s), nil
 	}
+	var relay sync.WaitGroup
+	if o.Abuse { // the longest conversation of all, so that it does not wait for the others
+		s.Abuse = &Abuse{}
+		relay.Go(func() { s.Abuse.relay(ctx, env, s.Host, s.Addrs[0]) })
+	}
 	s.look(ctx, env)
 	if o.Abuse {
 		s.lookAbuse(ctx, env, o.Owner)
 	}
+	relay.Wait()
 	for i := range s.Ports {
 		s.Ports[i].Software = read(banners, &s.Ports[i])
 	}
