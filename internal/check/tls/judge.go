@@ -49,7 +49,7 @@ func Judge(f Facts, th *knowledge.Thresholds) []finding.Finding {
 	certs := h.Certificates()
 	fs = append(fs, f.trust(certs), f.name(certs))
 	fs = append(fs, f.dates(certs, th)...)
-	fs = append(fs, f.order(certs), f.key(certs, th), f.signature(certs))
+	fs = append(fs, f.order(certs), f.key(certs, th), f.signature(certs), f.staple(certs))
 	fs = append(fs, f.versions()...)
 	fs = append(fs, f.suites()...)
 	fs = append(fs, f.exchange(th)...)

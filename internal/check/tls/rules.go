@@ -178,6 +178,7 @@ var (
 
 // Rules lists every rule of this pack.
 var Rules = []*finding.Rule{
+	ruleStaple,
 	ruleHandshake, ruleNotOffered, ruleSelfSigned, ruleUnknownRoot, ruleMissing, ruleExpired, ruleNotYet, ruleBadCert, ruleName, ruleExpires, ruleOrder,
 	ruleKey, ruleSignature, ruleOldVersion, ruleSSL, ruleOnlyOld, ruleNo13, ruleWeakSuite, ruleOldSuite, ruleDH, rulePQ, ruleSNI,
 }

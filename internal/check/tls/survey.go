@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -26,6 +27,7 @@ type Survey struct {
 	Port        uint16               `json:"port"`
 	Start       string               `json:"starttls,omitempty"` // the protocol whose STARTTLS goes first
 	Inventories []*wiretls.Inventory `json:"inventories"`        // one per address
+	Extras      []*wiretls.Extras    `json:"extras,omitempty"`   // the same
 }
 
 // StartOf tells how TLS starts on a well-known port: the protocol of STARTTLS, or "" for TLS at once.
@@ -39,6 +41,19 @@ func StartOf(port uint16) string {
 		return "pop3"
 	case 4190:
 		return "sieve"
+	}
+	return ""
+}
+
+// alpnOf is the name that a protocol has in ALPN (RFC 7301, RFC 7817 and the IANA registry), "" for none.
+func alpnOf(port uint16, start string) string {
+	switch {
+	case start == "imap" || port == 993:
+		return "imap"
+	case start == "pop3" || port == 995:
+		return "pop3"
+	case start == "sieve":
+		return "managesieve"
 	}
 	return ""
 }
@@ -71,12 +86,17 @@ func Report(ctx context.Context, env *check.Env, host string, port uint16, start
 	}
 	var fs []finding.Finding
 	for _, a := range addrs {
-		inv, err := wiretls.Take(ctx, door, wiretls.Target{Host: name, Addr: a, Port: port, Start: start})
+		target := wiretls.Target{Host: name, Addr: a, Port: port, Start: start}
+		var extras *wiretls.Extras
+		var wg sync.WaitGroup
+		wg.Go(func() { extras, _ = wiretls.Extra(ctx, door, target, alpnOf(port, start)) }) // a recording may lack it
+		inv, err := wiretls.Take(ctx, door, target)
+		wg.Wait()
 		if err != nil {
 			fs = append(fs, ruleHandshake.Untested(subject, check.Why(err)))
 			continue
 		}
-		s.Inventories = append(s.Inventories, inv)
+		s.Inventories, s.Extras = append(s.Inventories, inv), append(s.Extras, extras)
 		fs = append(fs, judgeOne(subject, inv, Facts{
 			Subject: subject, Place: Place(host, a, port), Handshake: inv.Handshake, NoSNI: inv.NoSNI, Inventory: inv,
 			Verify: finding.Cmd("tls", where),
@@ -127,7 +147,7 @@ func resolve(ctx context.Context, env *check.Env, host string) (out []netip.Addr
 func sections(s *Survey) []finding.Section {
 	var out []finding.Section
 	var drawn []string
-	for _, inv := range s.Inventories {
+	for i, inv := range s.Inventories {
 		if len(inv.Versions) == 0 {
 			continue
 		}
@@ -141,7 +161,7 @@ func sections(s *Survey) []finding.Section {
 			v.Title = finding.S("{{.Addr}}: versions and cipher suites, as the server picks them", finding.Args{"Addr": inv.Target.Addr})
 		}
 		c.Folded = len(drawn) > 1
-		out = append(out, v, c)
+		out = append(out, v, c, moreSection(inv.Handshake, s.Extras[i]))
 	}
 	return out
 }

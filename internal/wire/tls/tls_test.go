@@ -162,3 +162,29 @@ func FuzzParseServerHello(f *testing.F) {
 	f.Add(make([]byte, 38))
 	f.Fuzz(func(_ *testing.T, in []byte) { _, _ = tls.ParseServerHello(in) })
 }
+
+// TestExtra holds resumption and ALPN. With TLS 1.2 the ticket is part of the handshake, so that nothing depends on time.
+func TestExtra(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		make            func(*ctls.Config)
+		alpn            string
+		resumed, refuse bool
+		picked          string
+	}{
+		{"resumes", func(*ctls.Config) {}, "", true, false, ""},
+		{"does not", func(c *ctls.Config) { c.SessionTicketsDisabled = true }, "imap", false, false, ""},
+		{"picks", func(c *ctls.Config) { c.NextProtos = []string{"imap"} }, "imap", true, false, "imap"},
+		{"refuses", func(c *ctls.Config) { c.NextProtos = []string{"h2"} }, "imap", true, true, ""},
+	} {
+		cfg := config(t, wiretest.Leaf{Names: []string{"mx.test"}})
+		cfg.MaxVersion = ctls.VersionTLS12
+		c.make(cfg)
+		d := door()
+		d.Timeout = time.Minute
+		e, err := tls.Extra(context.Background(), d, serve(t, &wiretest.SMTP{TLS: cfg, Implicit: true}), c.alpn)
+		if err != nil || e.Fault != nil || e.Resumed != c.resumed || e.Refused != c.refuse || e.ALPN != c.picked {
+			t.Errorf("%s: %+v %v", c.name, e, err)
+		}
+	}
+}
