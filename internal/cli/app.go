@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,16 +24,17 @@ import (
 
 // app is one run of the program: its streams, its global options, and what the commands share.
 type app struct {
-	in     io.Reader
-	out    io.Writer
-	errw   io.Writer
-	getenv func(string) (string, bool)
-	args   []string
-	lang   finding.Lang
-	opt    globals
-	status int
-	ran    bool // a command began its work: what fails now is no usage error
-	cmd    *cobra.Command
+	in      io.Reader
+	out     io.Writer
+	errw    io.Writer
+	getenv  func(string) (string, bool)
+	args    []string
+	lang    finding.Lang
+	opt     globals
+	status  int
+	leftOut atomic.Bool // a line of a list was no input; see settle
+	ran     bool        // a command began its work: what fails now is no usage error
+	cmd     *cobra.Command
 
 	printer render.Printer
 	profile map[string]finding.Severity // by rule ID, from --profile
@@ -253,6 +255,13 @@ func (a *app) grade(r *finding.Report) {
 		case f.Outcome == finding.Unknown && f.Level() == finding.Error && a.status == exitOK:
 			a.status = exitUntested
 		}
+	}
+}
+
+// settle makes what was left out of a list count, once the list is done: lists are read beside the work on them.
+func (a *app) settle() {
+	if a.leftOut.Load() && a.status == exitOK {
+		a.status = exitUntested
 	}
 }
 

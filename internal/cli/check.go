@@ -138,6 +138,7 @@ func (a *app) checkMany(ctx context.Context, env *check.Env, args []string, f ch
 		return nil
 	})
 	bar.done()
+	a.settle()
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -156,9 +157,7 @@ func (a *app) domains(args []string, in io.Reader, yield func(string) bool) {
 		name, err := domainName(s)
 		if err != nil {
 			a.warn(finding.S("{{.Where}}{{.Name}} is not a domain: left out", finding.Args{"Where": where, "Name": shorten(s)}))
-			if a.status == exitOK {
-				a.status = exitUntested
-			}
+			a.leftOut.Store(true)
 			return true
 		}
 		return yield(name)
@@ -181,7 +180,7 @@ func (a *app) domains(args []string, in io.Reader, yield func(string) bool) {
 	}
 	if err := sc.Err(); err != nil {
 		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": "-f", "Text": err.Error()}))
-		a.status = max(a.status, exitUntested)
+		a.leftOut.Store(true)
 	}
 }
 

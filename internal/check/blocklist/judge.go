@@ -114,8 +114,14 @@ func untested(s *Subject, subject finding.Subject) []finding.Finding {
 	return out
 }
 
+// namesShown bounds the names in a sentence; the table has them all.
+const namesShown = 6
+
 func why(r Reason, names []string) finding.Sentence {
 	args := finding.Args{"Lists": names, "N": len(names)}
+	if len(names) > namesShown {
+		args["Lists"] = finding.S("{{list .Names}} and others ({{.All}} in all)", finding.Args{"Names": names[:namesShown-1], "All": len(names)})
+	}
 	switch r {
 	case Refused:
 		return finding.S("{{list .Lists}} {{plural .N \"refuses\" \"refuse\"}} questions from this resolver: public or busy resolvers are turned away; ask through one of your own (--resolver) or with a key", args)

@@ -139,6 +139,7 @@ func (e *engine) look(ctx context.Context, table *knowledge.Blocklists, subjects
 	}
 	f.Lists = len(lists)
 	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
 	for _, name := range subjects {
 		s := Subject{Name: name, Kind: kindOf(name)}
 		for _, l := range lists {
@@ -157,12 +158,19 @@ func (e *engine) look(ctx context.Context, table *knowledge.Blocklists, subjects
 			}
 			entry := &s.Entries[n]
 			n++
-			wg.Go(func() { *entry = e.ask(ctx, l, s.Name, s.Kind) })
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				*entry = e.ask(ctx, l, s.Name, s.Kind)
+			})
 		}
 	}
 	wg.Wait()
 	return f
 }
+
+// atOnce bounds the lists that are asked at one moment; tables have some sixty, an admin's own may have thousands.
+const atOnce = 512
 
 func (e *engine) wanted(l *knowledge.Blocklist) bool {
 	if len(e.opt.Only) == 0 {
@@ -247,6 +255,7 @@ type got struct {
 	ttl   time.Duration
 	err   error
 	took  time.Duration
+	text  []string // TXT of a listing
 }
 
 func (e *engine) resolve(ctx context.Context, name string) got {
@@ -271,7 +280,11 @@ func (e *engine) ask(ctx context.Context, l *knowledge.Blocklist, name, kind str
 	yes, no := testPoints(l, kind)
 	var subject, listed, clean got
 	var wg sync.WaitGroup
-	wg.Go(func() { subject = e.resolve(ctx, label+"."+zone) })
+	wg.Go(func() {
+		if subject = e.resolve(ctx, label+"."+zone); len(subject.addrs) > 0 {
+			subject.text = e.text(ctx, label+"."+zone) // at once: the test points may be slower
+		}
+	})
 	if yes != "" {
 		wg.Go(func() { listed = e.resolve(ctx, yes+"."+zone) })
 	}
@@ -291,7 +304,7 @@ func (e *engine) ask(ctx context.Context, l *knowledge.Blocklist, name, kind str
 		}
 		return en
 	}
-	e.read(ctx, l, &en, subject, label+"."+zone)
+	read(l, &en, subject)
 	return en
 }
 
@@ -345,7 +358,7 @@ func errorAnswer(l *knowledge.Blocklist, a netip.Addr) Reason {
 }
 
 // read turns a believable answer into a state.
-func (e *engine) read(ctx context.Context, l *knowledge.Blocklist, en *Entry, g got, name string) {
+func read(l *knowledge.Blocklist, en *Entry, g got) {
 	if len(g.addrs) == 0 {
 		en.State = Clean
 		return
@@ -368,11 +381,17 @@ func (e *engine) read(ctx context.Context, l *knowledge.Blocklist, en *Entry, g 
 	case !known && !l.Allow && len(l.Codes) > 1:
 		en.State, en.Reason, en.Detail = Untested, UnknownCode, en.Answers[0]
 	}
+	en.Text = g.text
+}
+
+// text asks why an entry is there.
+func (e *engine) text(ctx context.Context, name string) (out []string) {
 	if t, err := e.r.Resolve(ctx, name, mail.TypeTXT); err == nil {
 		for _, s := range t.Texts() {
-			en.Text = append(en.Text, s[:min(len(s), 300)])
+			out = append(out, s[:min(len(s), 300)])
 		}
 	}
+	return out
 }
 
 // subjectOf gives the finding's subject.

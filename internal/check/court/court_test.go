@@ -2,6 +2,7 @@ package court_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,13 +55,13 @@ www A 203.0.113.80
 // stage is a world with a zone on two servers, and resolvers to be made.
 type stage struct {
 	*wiretest.World
-	t        *testing.T
+	t        testing.TB
 	ns1, ns2 *wiretest.DNS
 	env      *check.Env
 	opt      court.Options
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	t.Helper()
 	w := wiretest.NewWorld()
 	w.Else = wiretest.NoRoute
@@ -111,7 +112,7 @@ func (s *stage) listed(addr string, public bool) {
 }
 
 // says is a lie about one name: the records given, with a TTL that each question lowers by run.
-func says(t *testing.T, name string, run uint32, ede uint16, lines ...string) func(*miekg.Msg) *miekg.Msg {
+func says(t testing.TB, name string, run uint32, ede uint16, lines ...string) func(*miekg.Msg) *miekg.Msg {
 	var asked atomic.Uint32
 	return func(q *miekg.Msg) *miekg.Msg {
 		if name != "" && !strings.EqualFold(q.Question[0].Name, name) {
@@ -401,4 +402,32 @@ func TestWatch(t *testing.T) {
 	if err != nil || r.Headline.State != finding.StateOK {
 		t.Errorf("%v %v", err, r.Headline.Says)
 	}
+}
+
+// BenchmarkCourt asks 30 resolvers whose answers take 10 to 300 ms and gives the time beside the slowest single answer.
+func BenchmarkCourt(b *testing.B) {
+	var ratio float64
+	for b.Loop() {
+		b.StopTimer()
+		s := newStage(b)
+		for i := range 30 {
+			s.resolver(fmt.Sprintf("198.51.100.%d", 100+i), i > 1, nil).Faults["*"] = wiretest.Fault{Delay: time.Duration(i+1) * 10 * time.Millisecond}
+		}
+		b.StartTimer()
+		start := time.Now()
+		f, err := court.Look(context.Background(), s.env, "mail.mine.example", s.opt)
+		wall := time.Since(start)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var slowest time.Duration
+		for _, t := range f.Questions[0].Says {
+			slowest = max(slowest, t.Took)
+		}
+		if slowest < 300*time.Millisecond || len(f.Questions[0].Says) != 32 {
+			b.Fatalf("%d spoke, the slowest after %v", len(f.Questions[0].Says), slowest)
+		}
+		ratio += float64(wall) / float64(slowest)
+	}
+	b.ReportMetric(ratio/float64(b.N), "wall/slowest")
 }

@@ -291,6 +291,6 @@ func Section(f *Facts) []finding.Section {
 	add(finding.S("prefix", nil), finding.Raw(f.Prefix.String()))
 	add(finding.S("country of registration", nil), finding.Raw(f.Country))
 	add(finding.S("registry", nil), finding.Raw(strings.TrimSpace(f.Registry+" "+f.Allocated)))
-	add(finding.S("says", nil), finding.Raw(f.Service))
+	add(finding.S("told by", nil), finding.Raw(f.Service))
 	return []finding.Section{s}
 }

@@ -214,6 +214,6 @@ func Section(title finding.Sentence, f *Facts, r *RPKI) []finding.Section {
 	if r != nil && r.State != "" {
 		add(finding.Raw("RPKI"), strings.TrimSpace(r.State+" "+r.Reason)+" (AS"+strconv.FormatUint(uint64(r.AS), 10)+" "+r.Prefix.String()+")")
 	}
-	add(finding.S("says", nil), strings.ToUpper(f.Source)+" "+f.Server)
+	add(finding.S("told by", nil), strings.ToUpper(f.Source)+" "+f.Server)
 	return []finding.Section{s}
 }
