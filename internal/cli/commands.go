@@ -38,6 +38,7 @@ var commands = []func(*app) *cobra.Command{
 	(*app).blockCommand,
 	(*app).serveCommand,
 	(*app).auditCommand,
+	(*app).mcpCommand,
 	(*app).threatCommand,
 	(*app).receiveCommand,
 	(*app).canaryCommand,
