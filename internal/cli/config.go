@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/mailwhy/mailwhy/internal/access"
+	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/monitor"
@@ -34,6 +35,7 @@ type Config struct {
 	Channel  []notify.Channel     `toml:"channel"`
 	Queue    QueueConfig          `toml:"queue"`
 	Inbox    InboxConfig          `toml:"inbox"`
+	Desk     change.Config        `toml:"desk"` // what our own blocklist never holds
 }
 
 // ServeConfig is [serve].
@@ -153,6 +155,9 @@ func readConfig(name string) (*Config, error) {
 	}
 	if bad := intake.Validate(c.Intake); len(bad) > 0 {
 		return nil, usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": bad[0]}), finding.Sentence{})
+	}
+	if _, err := c.Desk.Guard(); err != nil {
+		return nil, badConfig(name, fmt.Errorf("desk.%w", err))
 	}
 	if _, err := signOns(c.OIDC); err != nil {
 		return nil, badConfig(name, err)

@@ -9,9 +9,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
@@ -29,6 +31,12 @@ func everything(t *testing.T) func(*web.Options) {
 	return func(o *web.Options) {
 		o.Journeys, o.Know = store, knowledge.Embedded()
 		o.Inbox = &fakeInbox{}
+		state, err := sqlite.OpenState(t.Context(), t.TempDir(), time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { state.Close() })
+		o.Desk = &change.Desk{Store: state, Now: o.Now}
 		o.Queues = func() []web.Queue { return nil }
 		o.MonitorCounts = func(context.Context) (web.MonitorCounts, error) { return web.MonitorCounts{}, nil }
 		o.Runner = &fakeRunner{}

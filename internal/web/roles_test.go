@@ -23,6 +23,7 @@ var who = map[string]string{
 	"POST /runs/{id}/share": "hopa", "GET /shared/{token}": "*",
 	"GET /trace": "vhopa", "GET /trace/stream": "vhopa", "GET /journeys/{id}": "vhopa", "GET /overview": "vopa", "GET /bounces": "vhopa", "GET /queue": "vopa",
 	"GET /inbox": "hopa", "POST /inbox": "hopa", "GET /inbox/{address}": "hopa",
+	"GET /blocks": "vopa", "POST /blocks": "opa", "POST /blocks/{id}/approve": "pa", "POST /blocks/{id}/refuse": "pa", "DELETE /blocks/{id}": "opa", "GET /blocks/export": "vopa",
 	"GET /settings": "vhopa", "PUT /settings": "vhopa",
 }
 

@@ -28,6 +28,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/access"
 	"github.com/mailwhy/mailwhy/internal/audit"
+	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/monitor"
@@ -58,6 +59,7 @@ type Options struct {
 	Know          *knowledge.Base // names causes and providers; needed with Journeys
 	Journeys      Journeys        // nil: nothing is taken in
 	Inbox         Inbox           // nil: no test inbox
+	Desk          *change.Desk    // nil: no blocklist of our own
 	Queues        func() []Queue  // as they were looked at last; nil: nobody looks
 	MonitorCounts func(context.Context) (MonitorCounts, error)
 
@@ -144,6 +146,7 @@ func (s *Server) routes() {
 		(*Server).traceRoutes,
 		(*Server).queueRoutes,
 		(*Server).inboxRoutes,
+		(*Server).blockRoutes,
 		(*Server).runRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,

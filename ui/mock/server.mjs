@@ -52,7 +52,7 @@ export async function start({ port = 0, prefix = "", setup = false, serveUI = tr
       { id: "3", name: "helpdesk", password: "correct horse battery", role: "helpdesk", domains: ["mine.example"] },
       { id: "4", name: "guest", password: "correct horse battery", role: "viewer" },
     ],
-    sessions: new Map(), runs: [], monitors: data.monitors(), proposals: data.proposals(), tokens: [], blocks: [{ id: "b1", value: "203.0.113.200", reason: "password guessing", by: "zhao", at: new Date().toISOString(), until: new Date(Date.now() + 6e8).toISOString(), hits: 4120 }], inbox: new Map(), shared: new Map(), seen: [],
+    sessions: new Map(), runs: [], monitors: data.monitors(), proposals: data.proposals(), tokens: [], blocks: [{ id: "b1", what: "203.0.113.200/32", state: "active", reason: "password guessing", by: "zhao", decided_by: "li", at: new Date().toISOString(), until: new Date(Date.now() + 6e8).toISOString() }, { id: "b0", what: "spam.example", state: "proposed", reason: "offers to all", evidence: ["NOQUEUE: reject: RCPT from unknown[203.0.113.7]"], by: "wang", at: new Date().toISOString(), until: new Date(Date.now() + 6e8).toISOString() }], inbox: new Map(), shared: new Map(), seen: [],
   };
   if (!setup) {
     const ago = (m) => new Date(Date.now() - m * 60e3).toISOString();
@@ -297,8 +297,14 @@ const things = [
   ["POST", "proposals/([^/]+)/(approve|refuse)", "approver", ({ s, part, say }) => ((s.proposals.find((p) => p.id === part[0]).state = part[1] + "d"), say({}))],
   ["GET", "blocks", "", ({ s, say }) => say({ items: s.blocks })],
   ["POST", "blocks", "operator", async ({ s, req, me, say }) => {
-    s.blocks.push({ id: `b${s.blocks.length + 1}`, by: me.name, at: new Date().toISOString(), hits: 0, ...(await body(req)) });
-    say({}, 201);
+    const b = { id: `b${s.blocks.length + 1}`, state: "proposed", by: me.name, at: new Date().toISOString(), ...(await body(req)) };
+    s.blocks.push(b);
+    say(b, 201);
+  }],
+  ["POST", "blocks/([^/]+)/(approve|refuse)", "approver", ({ s, part, me, say }) => {
+    const b = s.blocks.find((x) => x.id === part[0]);
+    Object.assign(b, { state: part[1] === "approve" ? "active" : "refused", decided_by: me.name });
+    say(b);
   }],
   ["DELETE", "blocks/(.+)", "operator", ({ s, res, part }) => ((s.blocks = s.blocks.filter((b) => b.id !== part[0])), res.writeHead(204).end())],
   ["GET", "inbox", "", ({ s, say }) => say({ items: [...s.inbox.values()].map((b) => ({ ...b, messages: b.messages.length })) })],
