@@ -36,6 +36,7 @@ var migrations = []string{
 	runsSchema,
 	outboxSchema,
 	runsHeadlines,
+	holdsSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
