@@ -53,6 +53,7 @@ import (
 // catalogue holds the rules of every pack, a slice each.
 var catalogue = [][]*finding.Rule{
 	auditRules,
+	storeRules,
 	queuecheck.Rules,
 	change.Rules,
 	threat.Rules,

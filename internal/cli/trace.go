@@ -24,6 +24,7 @@ import (
 // traceFlags are the flags of `mailwhy trace`.
 type traceFlags struct {
 	since, until, status, direction string
+	store                           string
 	raw, unparsed, redact, all      bool
 }
 
@@ -47,6 +48,7 @@ Exit status: 0 if something was found, 1 if nothing was, 2 if an input could not
 	fl.StringVar(&f.until, "until", "", a.say("until this time"))
 	fl.StringVar(&f.status, "status", "", a.say("only messages with a recipient of this fate: sent, deferred, bounced, expired, discarded, rejected"))
 	fl.StringVar(&f.direction, "direction", "", a.say("only messages that come in or go out: in, out"))
+	fl.StringVar(&f.store, "store", "", a.say("ask the store in this folder instead of files; mailwhy serve may be writing to it"))
 	fl.BoolVar(&f.raw, "raw", false, a.say("print the very log lines in order of time, like a perfect grep"))
 	fl.BoolVar(&f.unparsed, "unparsed", false, a.say("print the mail lines of the files that mailwhy does not understand"))
 	fl.BoolVar(&f.redact, "redact", false, a.say("put pseudonyms in the place of addresses, hosts, IPs and subjects, the same for the same one"))
@@ -74,6 +76,12 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	}
 	ctx := a.begin(cmd)
 	names := args[1:]
+	if f.store != "" {
+		if len(names) > 0 || f.unparsed {
+			return usage(finding.S("--store takes the place of files and of --unparsed", nil), finding.S("leave one of them out", nil))
+		}
+		return a.traceStore(ctx, q, args[0], f, env.Know)
+	}
 	if f.unparsed && len(names) == 0 && isFile(args[:1]) {
 		names = args
 	}
@@ -103,7 +111,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 		if f.redact {
 			what = found.Redact.Text(what)
 		}
-		n, err = a.showJourneys(found.Journeys(ctx), found, what, f, env.Know)
+		n, err = a.showJourneys(found.Journeys(ctx), found.Session, what, f, env.Know)
 	}
 	if err != nil {
 		return err
@@ -141,7 +149,7 @@ func (f *traceFlags) fill(a *app, q *trace.Query, now time.Time) error {
 }
 
 // showJourneys prints what was found, the first at once, and tells how many there were.
-func (a *app) showJourneys(found func(func(*trace.Journey) bool), f *trace.Found, query string, flags traceFlags, know *knowledge.Base) (n int, err error) {
+func (a *app) showJourneys(found func(func(*trace.Journey) bool), session func(*trace.Journey), query string, flags traceFlags, know *knowledge.Base) (n int, err error) {
 	rest := journey.NewList(query, 1000, know)
 	whole := flags.all || a.opt.format != "text"
 	for j := range found {
@@ -151,7 +159,7 @@ func (a *app) showJourneys(found func(func(*trace.Journey) bool), f *trace.Found
 			continue
 		}
 		if n <= 200 {
-			f.Session(j)
+			session(j)
 		}
 		if err = a.show(journey.Report(j, query, know)); err != nil {
 			return n, err

@@ -23,11 +23,12 @@ type Query struct {
 	Rejected     bool         // keep journeys with a reject
 	Direction    string       // "in", "out", ""
 
-	Domains  []string // people who ask are limited to journeys of these mail domains, see scoped; none: no limit
-	Sessions int      // to so many journeys add the lines of the SMTP session the message was handed in (a store only; see Found.Session)
-	Newest   bool     // the latest journeys first (a store only)
-	Limit    int      // so many journeys at most; 0: all
-	After    Place    // only journeys behind this place in the order: the next page
+	Domains  []string  // people who ask are limited to journeys of these mail domains, see scoped; none: no limit
+	Sessions int       // to so many journeys add the lines of the SMTP session the message was handed in (a store only; see Found.Session)
+	Redact   *Redactor // pseudonyms in what is given (a store only; see Found.Redact)
+	Newest   bool      // the latest journeys first (a store only)
+	Limit    int       // so many journeys at most; 0: all
+	After    Place     // only journeys behind this place in the order: the next page
 }
 
 // Place is where a page ended: the start and the id of its last journey.
