@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/render"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
@@ -102,5 +103,5 @@ func writeOpenAPI(name string) error {
 
 // wholeAPI are options with every part there is, none of them at work: good for the document alone.
 func wholeAPI() web.Options {
-	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Inbox: (*testInbox)(nil), Queues: func() []web.Queue { return nil }}
+	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Inbox: (*testInbox)(nil), Queues: func() []web.Queue { return nil }, Monitors: &monitor.Runner{}}
 }

@@ -103,7 +103,6 @@ type service struct {
 	ownEnv bool // newEnv is our own, not one that a test gave
 	watch  *monitor.Runner
 	alerts *notify.Dispatcher
-	flow   func(context.Context, monitor.FlowQuery) (int64, time.Time, error) // counts messages in the store; nil: there is none
 	know   *knowledge.Base
 	state  *sqlite.State
 	access *access.Keeper

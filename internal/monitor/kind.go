@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +29,8 @@ type Kind struct {
 	ClearAfter int           // 0: 2
 	Once       bool          // it compares with the run before: what it finds is told once and opens no incident
 
+	Machine bool // it reads this machine (its queue, its files): made by who writes the configuration, not from the page
+
 	run    func(context.Context, *Doors, map[string]any) (*Result, error)
 	target func(map[string]any) string
 	valid  func(map[string]any) []Problem
@@ -39,6 +44,7 @@ type Field struct {
 	Required bool
 	Choices  []string
 	Example  string // shown as a placeholder
+	Numbers  bool   // a list of whole numbers
 }
 
 // Measure is something a kind measures.
@@ -93,6 +99,27 @@ func FindKind(kinds []Kind, name string) *Kind {
 
 // Target says what arguments of the kind are about: a domain, an address, a host.
 func (k *Kind) Target(args map[string]any) string { return k.target(args) }
+
+// Words brings arguments as a form gives them into the form the kind takes: numbers in lists may come as text.
+func (k *Kind) Words(args map[string]any) map[string]any {
+	out := maps.Clone(args)
+	for _, f := range k.Fields {
+		list, ok := out[f.Name].([]any)
+		if !ok || !f.Numbers {
+			continue
+		}
+		list = slices.Clone(list)
+		for i := range list {
+			if s, ok := list[i].(string); ok {
+				if n, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
+					list[i] = n
+				}
+			}
+		}
+		out[f.Name] = list
+	}
+	return out
+}
 
 func (k *Kind) unit(measure string) string {
 	for _, m := range k.Measures {

@@ -100,7 +100,7 @@ func serverKind() Kind {
 		Name: "server", Title: finding.M("Mail server"), About: finding.M("SMTP, IMAP, POP3 and ManageSieve on their ports: greeting, encryption, certificate"),
 		Fields: []Field{
 			{Name: "host", Label: finding.M("Host"), Type: "text", Required: true, Example: "mail.mine.example"},
-			{Name: "ports", Label: finding.M("Ports that must be open"), Type: "list", Example: "25, 587, 993"},
+			{Name: "ports", Label: finding.M("Ports that must be open"), Type: "list", Example: "25, 587, 993", Numbers: true},
 		},
 		Measures: countMeasures(Measure{Response, "s", finding.M("time to the greeting of the slowest port")}),
 	}, func(c *args) string { return c.Host },
@@ -289,7 +289,7 @@ func loginKind() Kind {
 	}
 	all := []string{"imap", "pop3", "smtp", "managesieve"}
 	return define(Kind{
-		Name: "login", Title: finding.M("Login"), About: finding.M("a login by IMAP, POP3, SMTP submission or ManageSieve; nothing is marked or deleted"), Every: 10 * time.Minute, FailAfter: 3,
+		Name: "login", Machine: true, Title: finding.M("Login"), About: finding.M("a login by IMAP, POP3, SMTP submission or ManageSieve; nothing is marked or deleted"), Every: 10 * time.Minute, FailAfter: 3,
 		Fields: []Field{
 			{Name: "address", Label: finding.M("Mail address"), Type: "text", Required: true, Example: "probe@mine.example"},
 			{Name: "password_file", Label: finding.M("File with the password"), Type: "text", Required: true, Example: "/etc/mailwhy/probe.secret"},
@@ -514,7 +514,7 @@ func courtKind() Kind {
 func queueKind() Kind {
 	type args struct{}
 	return define(Kind{
-		Name: "queue", Title: finding.M("Mail queue"), About: finding.M("the mail queue of this machine: what waits, what will expire, whether it grows"), Every: 5 * time.Minute, FailAfter: 2,
+		Name: "queue", Machine: true, Title: finding.M("Mail queue"), About: finding.M("the mail queue of this machine: what waits, what will expire, whether it grows"), Every: 5 * time.Minute, FailAfter: 2,
 		Measures: countMeasures(Measure{"messages", "1", finding.M("messages that wait")}, Measure{"oldest", "s", finding.M("age of the oldest message")}),
 	}, func(*args) string { return "" }, nil,
 		func(ctx context.Context, d *Doors, _ *args) (*Result, error) {
@@ -539,7 +539,7 @@ func logsKind() Kind {
 		Since Span     `json:"since"`
 	}
 	return define(Kind{
-		Name: "logs", Title: finding.M("Log insight"), About: finding.M("what is alarming in the logs of the last hour: bounce bursts, guessed passwords, providers that refuse"), Every: 15 * time.Minute, FailAfter: 1, ClearAfter: 1,
+		Name: "logs", Machine: true, Title: finding.M("Log insight"), About: finding.M("what is alarming in the logs of the last hour: bounce bursts, guessed passwords, providers that refuse"), Every: 15 * time.Minute, FailAfter: 1, ClearAfter: 1,
 		Fields: []Field{
 			{Name: "files", Label: finding.M("Log files"), Type: "list", Example: "/var/log/mail.log"},
 			{Name: "since", Label: finding.M("Look back"), Type: "span", Example: "1h"},

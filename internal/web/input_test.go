@@ -28,7 +28,9 @@ func everything(t *testing.T) func(*web.Options) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	runner, _ := watch(t, nil)
 	return func(o *web.Options) {
+		o.Monitors = runner
 		o.Journeys, o.Know = store, knowledge.Embedded()
 		o.Inbox = &fakeInbox{}
 		state, err := sqlite.OpenState(t.Context(), t.TempDir(), time.Now)

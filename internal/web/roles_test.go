@@ -24,6 +24,10 @@ var who = map[string]string{
 	"GET /trace": "vhopa", "GET /trace/stream": "vhopa", "GET /journeys/{id}": "vhopa", "GET /overview": "vopa", "GET /bounces": "vhopa", "GET /queue": "vopa",
 	"GET /inbox": "hopa", "POST /inbox": "hopa", "GET /inbox/{address}": "hopa",
 	"GET /blocks": "vopa", "POST /blocks": "opa", "POST /blocks/{id}/approve": "pa", "POST /blocks/{id}/refuse": "pa", "DELETE /blocks/{id}": "opa", "GET /blocks/export": "vopa",
+	"GET /monitors": "vopa", "POST /monitors": "opa", "GET /monitors/{id}": "vopa", "PUT /monitors/{id}": "opa", "DELETE /monitors/{id}": "opa",
+	"POST /monitors/{id}/run": "opa", "POST /monitors/{id}/ack": "opa", "POST /monitors/{id}/mute": "opa", "POST /monitors/{id}/unmute": "opa",
+	"GET /monitors/{id}/samples": "vopa", "POST /monitors/{id}/replay": "vopa", "GET /incidents": "vopa", "GET /incidents/{id}": "vopa",
+	"GET /proposals": "vopa", "POST /proposals/{id}/approve": "pa", "POST /proposals/{id}/refuse": "pa",
 	"GET /settings": "vhopa", "PUT /settings": "vhopa",
 }
 

@@ -142,6 +142,9 @@ func (s *Server) catalogue(ctx context.Context, _ *struct{}) (*catalogueOut, err
 			out.Body.Runs = append(out.Body.Runs, DescribeKind(&k, langOf(ctx)))
 		}
 	}
+	if user(ctx).May(access.KeepMonitors) {
+		out.Body.Monitors = s.monitorKinds(langOf(ctx))
+	}
 	return out, nil
 }
 

@@ -148,6 +148,7 @@ func (s *Server) routes() {
 		(*Server).inboxRoutes,
 		(*Server).blockRoutes,
 		(*Server).runRoutes,
+		(*Server).monitorRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,
 		(*Server).ruleRoutes,

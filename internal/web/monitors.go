@@ -1,0 +1,753 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/mailwhy/mailwhy/internal/access"
+	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/render"
+)
+
+type monitorRow struct {
+	ID          string           `json:"id"`
+	Kind        string           `json:"kind"`
+	Title       string           `json:"title"`
+	Target      string           `json:"target,omitempty"`
+	Args        map[string]any   `json:"args"`
+	EveryS      float64          `json:"every_s"`
+	FailAfter   int              `json:"fail_after"`
+	ClearAfter  int              `json:"clear_after"`
+	Armed       bool             `json:"armed"`
+	State       monitor.Verdict  `json:"state" doc:"ok, failing or unknown"`
+	Known       monitor.Verdict  `json:"known,omitempty" doc:"the last state that is known, where state is unknown"`
+	Since       time.Time        `json:"since,omitzero"`
+	Flapping    bool             `json:"flapping,omitempty"`
+	Incident    string           `json:"incident,omitempty" doc:"the open one"`
+	Last        *lastRow         `json:"last,omitempty"`
+	Muted       *monitor.Mute    `json:"muted,omitempty"`
+	Acked       *monitor.Ack     `json:"acked,omitempty"`
+	Channels    []string         `json:"channels"`
+	Maintenance []monitor.Window `json:"maintenance,omitempty"`
+	From        []string         `json:"from,omitempty" doc:"vantage points"`
+	Editable    bool             `json:"editable" doc:"made from the page; one of the configuration file is changed there"`
+}
+
+type lastRow struct {
+	At    time.Time       `json:"at"`
+	State monitor.Verdict `json:"state"`
+	Text  string          `json:"text"`
+	Owner finding.Owner   `json:"owner,omitempty"`
+	Next  string          `json:"next,omitempty"`
+	Value *float64        `json:"value,omitempty"`
+	Unit  string          `json:"unit,omitempty"`
+	MS    *float64        `json:"ms,omitempty" doc:"where the value is a time"`
+}
+
+type monitorOut struct{ Body monitorRow }
+
+// MonitorTerms is what a monitor is made of.
+type MonitorTerms struct {
+	ID         string         `json:"id,omitempty" maxLength:"63" doc:"made from kind and target where it is left out"`
+	Kind       string         `json:"kind" maxLength:"50"`
+	Title      string         `json:"title,omitempty" maxLength:"200"`
+	Args       map[string]any `json:"args,omitempty" doc:"fields of the kind: see the catalogue"`
+	EveryS     float64        `json:"every_s,omitempty" minimum:"0" maximum:"2678400"`
+	SlowerMS   float64        `json:"slower_than_ms,omitempty" minimum:"0" maximum:"3600000"`
+	FailAfter  int            `json:"fail_after,omitempty" minimum:"0" maximum:"1000"`
+	ClearAfter int            `json:"clear_after,omitempty" minimum:"0" maximum:"1000"`
+	FailOn     string         `json:"fail_on,omitempty" enum:"note,warning,error,"`
+	Ignore     []string       `json:"ignore,omitempty" maxItems:"100"`
+	Channels   []string       `json:"channels,omitempty" maxItems:"100"`
+	Armed      *bool          `json:"armed,omitempty"`
+}
+
+func (s *Server) monitorRoutes() {
+	if s.o.Monitors == nil {
+		return
+	}
+	s.pages = append(s.pages, page{"monitors", access.SeeMonitors})
+	get, post := http.MethodGet, http.MethodPost
+	add(s, access.SeeMonitors, huma.Operation{Method: get, Path: "/monitors", Summary: "Every monitor and its state"}, s.getMonitors)
+	add(s, access.KeepMonitors, huma.Operation{Method: post, Path: "/monitors", Summary: "Make a monitor", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict}}, s.addMonitor)
+	add(s, access.SeeMonitors, huma.Operation{Method: get, Path: "/monitors/{id}", Summary: "One monitor"}, s.getMonitor)
+	add(s, access.KeepMonitors, huma.Operation{Method: http.MethodPut, Path: "/monitors/{id}", Summary: "Change a monitor that was made from the page", Errors: []int{http.StatusConflict}}, s.putMonitor)
+	add(s, access.KeepMonitors, huma.Operation{Method: http.MethodDelete, Path: "/monitors/{id}", Summary: "Forget a monitor that was made from the page", Errors: []int{http.StatusConflict}}, s.dropMonitor)
+	add(s, access.KeepMonitors, huma.Operation{Method: post, Path: "/monitors/{id}/run", Summary: "Run a monitor now; it counts", DefaultStatus: http.StatusOK, Errors: []int{http.StatusConflict}}, s.runMonitor)
+	add(s, access.KeepMonitors, huma.Operation{Method: post, Path: "/monitors/{id}/ack", Summary: "Take the open incident of a monitor on", DefaultStatus: http.StatusOK, Errors: []int{http.StatusConflict}}, s.ackMonitor)
+	add(s, access.KeepMonitors, huma.Operation{Method: post, Path: "/monitors/{id}/mute", Summary: "Let a monitor tell nothing for a while", DefaultStatus: http.StatusOK}, s.muteMonitor)
+	add(s, access.KeepMonitors, huma.Operation{Method: post, Path: "/monitors/{id}/unmute", Summary: "Let a monitor tell again", DefaultStatus: http.StatusOK}, s.unmuteMonitor)
+	add(s, access.SeeMonitors, huma.Operation{Method: get, Path: "/monitors/{id}/samples", Summary: "What a monitor saw, the oldest first"}, s.getSamples)
+	add(s, access.SeeMonitors, huma.Operation{Method: post, Path: "/monitors/{id}/replay", Summary: "How often the rule would have fired over stored samples", DefaultStatus: http.StatusOK}, s.replayMonitor)
+	add(s, access.SeeMonitors, huma.Operation{Method: get, Path: "/incidents", Summary: "Incidents, the newest first"}, s.getIncidents)
+	add(s, access.SeeMonitors, huma.Operation{Method: get, Path: "/incidents/{id}", Summary: "One incident with its history"}, s.getIncident)
+	add(s, access.SeeMonitors, huma.Operation{Method: get, Path: "/proposals", Summary: "Actions that monitors propose, the newest first"}, s.getProposals)
+	add(s, access.Approve, huma.Operation{Method: post, Path: "/proposals/{id}/approve", Summary: "Let a proposed action happen", DefaultStatus: http.StatusOK, Errors: []int{http.StatusConflict}}, s.approveProposal)
+	add(s, access.Approve, huma.Operation{Method: post, Path: "/proposals/{id}/refuse", Summary: "Turn a proposed action down", DefaultStatus: http.StatusOK, Errors: []int{http.StatusConflict}}, s.refuseProposal)
+}
+
+func inLang(t monitor.Said, l finding.Lang) string { return t.Sentence().In(l) }
+
+func lastOf(o *monitor.Observation, l finding.Lang) *lastRow {
+	if o == nil {
+		return nil
+	}
+	r := &lastRow{At: o.At, State: o.Verdict, Text: inLang(o.Text, l), Owner: o.Owner, Next: render.Command(o.Next)}
+	if v := o.Value; v != nil {
+		if v.Name == monitor.Response {
+			ms := v.Value * 1000
+			r.MS = &ms
+		} else {
+			r.Value, r.Unit = &v.Value, v.Unit
+		}
+	}
+	return r
+}
+
+// rowOfMonitor says a monitor in a language.
+func (s *Server) rowOfMonitor(ctx context.Context, d *monitor.Definition, pageMade bool) (monitorRow, error) {
+	store := s.o.Monitors.Store()
+	st, err := store.State(ctx, d.ID)
+	if err != nil {
+		return monitorRow{}, err
+	}
+	r := monitorRow{
+		ID: d.ID, Kind: d.Kind, Title: d.Title, Args: d.Args, EveryS: d.Every.D().Seconds(), FailAfter: d.FailAfter, ClearAfter: d.ClearAfter, Armed: d.IsArmed(),
+		State: st.Known, Since: st.Since, Flapping: st.Flapping, Incident: st.Incident, Last: lastOf(st.Last, langOf(ctx)), Channels: d.Channels, Maintenance: d.Maintenance,
+		From: d.From, Editable: pageMade,
+	}
+	if r.Args == nil {
+		r.Args = map[string]any{}
+	}
+	if r.Channels == nil {
+		r.Channels = []string{}
+	}
+	if k := monitor.FindKind(s.o.Monitors.Kinds(), d.Kind); k != nil {
+		r.Target = k.Target(d.Args)
+	}
+	if st.Known == monitor.None || st.Blind {
+		r.Known, r.State = st.Known, monitor.Unknown
+		if st.Blind {
+			r.Since = st.UnknownAt
+		}
+	}
+	if r.Muted, err = store.Mute(ctx, d.ID, s.o.Now()); err != nil {
+		return r, err
+	}
+	if st.Incident != "" {
+		i, err := store.Incident(ctx, st.Incident)
+		if err != nil && !errors.Is(err, monitor.ErrNone) {
+			return r, err
+		}
+		if i != nil {
+			r.Acked = i.Ack
+		}
+	}
+	return r, nil
+}
+
+// MonitorCountsOf tells how the monitors of a runner stand.
+func MonitorCountsOf(ctx context.Context, m *monitor.Runner, now time.Time) (c MonitorCounts, err error) {
+	for _, d := range m.Definitions() {
+		st, err := m.Store().State(ctx, d.ID)
+		if err != nil {
+			return c, err
+		}
+		mute, err := m.Store().Mute(ctx, d.ID, now)
+		if err != nil {
+			return c, err
+		}
+		switch {
+		case mute != nil:
+			c.Muted++
+		case st.Blind || st.Known == monitor.None:
+			c.Unknown++
+		case st.Known == monitor.Failing:
+			c.Failing++
+		default:
+			c.OK++
+		}
+	}
+	return c, nil
+}
+
+func (s *Server) getMonitors(ctx context.Context, _ *struct{}) (*listOut[monitorRow], error) {
+	var out []monitorRow
+	for _, d := range s.o.Monitors.Definitions() {
+		_, made, _ := s.o.Monitors.Find(d.ID)
+		r, err := s.rowOfMonitor(ctx, &d, made)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return listed(out, ""), nil
+}
+
+func (s *Server) oneMonitor(ctx context.Context, id string) (*monitorOut, error) {
+	d, made, ok := s.o.Monitors.Find(id)
+	if !ok {
+		return nil, missing()
+	}
+	r, err := s.rowOfMonitor(ctx, &d, made)
+	return &monitorOut{r}, err
+}
+
+func (s *Server) getMonitor(ctx context.Context, in *ByID) (*monitorOut, error) {
+	return s.oneMonitor(ctx, in.ID)
+}
+
+// definition makes a definition of terms; base is what is kept of one that was there.
+func (s *Server) definition(t *MonitorTerms, base monitor.Definition) (monitor.Definition, error) {
+	d := base
+	d.ID, d.Kind, d.Title, d.Args = t.ID, t.Kind, t.Title, t.Args
+	d.Every, d.FailAfter, d.ClearAfter, d.FailOn = monitor.Span(t.EveryS*float64(time.Second)), t.FailAfter, t.ClearAfter, t.FailOn
+	d.SlowerThan, d.Ignore, d.Channels, d.Armed = monitor.Span(t.SlowerMS*float64(time.Millisecond)), t.Ignore, t.Channels, t.Armed
+	if len(d.Channels) == 0 {
+		d.Channels = nil
+	}
+	k := monitor.FindKind(s.o.Monitors.Kinds(), d.Kind)
+	if k != nil {
+		d.Args = k.Words(d.Args)
+		if d.ID == "" {
+			d.ID = idOf(d.Kind + "-" + k.Target(d.Args))
+		}
+	}
+	var names []string
+	if s.o.Dispatcher != nil {
+		for _, c := range s.o.Dispatcher.Channels() {
+			names = append(names, c.ID)
+		}
+	}
+	if k != nil && k.Machine {
+		return d, at("kind", finding.S("{{.Kind}} reads this machine: it is set up in the configuration file only", finding.Args{"Kind": d.Kind}))
+	}
+	for _, p := range s.o.Monitors.Config().Check(&d, s.o.Monitors.Kinds(), names) {
+		var words []string
+		for _, x := range p.Path {
+			words = append(words, fmt.Sprint(x))
+		}
+		return d, at(strings.Join(words, "."), p.Says)
+	}
+	return d, nil
+}
+
+// idOf makes a name that an id may have.
+func idOf(s string) string {
+	id := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '.', r == '-', r == '_':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, s)
+	return strings.Trim(id[:min(len(id), 60)], "-.")
+}
+
+func (s *Server) addMonitor(ctx context.Context, in *struct{ Body MonitorTerms }) (*monitorOut, error) {
+	d, err := s.definition(&in.Body, monitor.Definition{})
+	if err != nil {
+		return nil, err
+	}
+	if in.Body.ID == "" { // a second one of the same target has a name of its own
+		for n, base := 2, d.ID; n < 1000; n++ {
+			if _, _, taken := s.o.Monitors.Find(d.ID); !taken {
+				break
+			}
+			d.ID = fmt.Sprintf("%s-%d", base[:min(len(base), 58)], n)
+		}
+	}
+	if _, _, taken := s.o.Monitors.Find(d.ID); taken {
+		return nil, fault(http.StatusConflict, finding.S("the name is taken", nil))
+	}
+	return s.keepMonitor(ctx, "monitor.add", &d)
+}
+
+func (s *Server) keepMonitor(ctx context.Context, what string, d *monitor.Definition) (*monitorOut, error) {
+	if err := s.record(ctx, what, d.ID, d.Kind); err != nil {
+		return nil, err
+	}
+	if err := s.o.Monitors.Store().PutMonitor(ctx, d); err != nil {
+		return nil, err
+	}
+	if err := s.o.Monitors.Reload(ctx, s.o.Monitors.Config()); err != nil {
+		return nil, err
+	}
+	return s.oneMonitor(ctx, d.ID)
+}
+
+// own finds a monitor that was made from the page.
+func (s *Server) own(id string) (monitor.Definition, error) {
+	d, made, ok := s.o.Monitors.Find(id)
+	switch {
+	case !ok:
+		return d, missing()
+	case !made:
+		return d, fault(http.StatusConflict, finding.S("{{.ID}} stands in the configuration file: change it there", finding.Args{"ID": id}))
+	}
+	return d, nil
+}
+
+func (s *Server) putMonitor(ctx context.Context, in *struct {
+	ByID
+	Body MonitorTerms
+}) (*monitorOut, error) {
+	if _, err := s.own(in.ID); err != nil {
+		return nil, err
+	}
+	all, err := s.o.Monitors.Store().Monitors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(all, func(d monitor.Definition) bool { return d.ID == in.ID })
+	if i < 0 {
+		return nil, missing()
+	}
+	in.Body.ID = in.ID
+	d, err := s.definition(&in.Body, all[i])
+	if err != nil {
+		return nil, err
+	}
+	return s.keepMonitor(ctx, "monitor.change", &d)
+}
+
+func (s *Server) dropMonitor(ctx context.Context, in *ByID) (*struct{}, error) {
+	if _, err := s.own(in.ID); err != nil {
+		return nil, err
+	}
+	if err := s.record(ctx, "monitor.remove", in.ID, ""); err != nil {
+		return nil, err
+	}
+	if err := s.o.Monitors.Store().DropMonitor(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return nil, s.o.Monitors.Reload(ctx, s.o.Monitors.Config())
+}
+
+// longestAnswer is how long a run by hand is waited for.
+const longestAnswer = 30 * time.Second
+
+func (s *Server) runMonitor(ctx context.Context, in *ByID) (*monitorOut, error) {
+	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
+		return nil, missing()
+	}
+	if err := s.record(ctx, "monitor.run", in.ID, ""); err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	s.work.Go(func() {
+		_, err := s.o.Monitors.Run(s.runCtx, in.ID)
+		done <- err
+	})
+	wait := time.NewTimer(longestAnswer)
+	defer wait.Stop()
+	select {
+	case err := <-done:
+		if errors.Is(err, monitor.ErrRunning) {
+			return nil, fault(http.StatusConflict, finding.S("this monitor is running already", nil))
+		}
+		if err != nil {
+			return nil, err
+		}
+	case <-wait.C: // it goes on, and what it finds is seen later
+	case <-ctx.Done():
+	}
+	return s.oneMonitor(ctx, in.ID)
+}
+
+func (s *Server) ackMonitor(ctx context.Context, in *struct {
+	ByID
+	Body struct {
+		Note string `json:"note,omitempty" maxLength:"1000"`
+	}
+}) (*monitorOut, error) {
+	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
+		return nil, missing()
+	}
+	st, err := s.o.Monitors.Store().State(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	over := fault(http.StatusConflict, finding.S("{{.ID}} has no open incident", finding.Args{"ID": in.ID}))
+	if st.Incident == "" {
+		return nil, over
+	}
+	if err := s.record(ctx, "monitor.ack", in.ID, in.Body.Note); err != nil {
+		return nil, err
+	}
+	err = s.o.Monitors.Store().Acknowledge(ctx, st.Incident, monitor.Ack{By: user(ctx).Name, At: s.o.Now(), Note: in.Body.Note})
+	if errors.Is(err, monitor.ErrClosed) || errors.Is(err, monitor.ErrNone) {
+		return nil, over
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.oneMonitor(ctx, in.ID)
+}
+
+// longestMute is how long a monitor may be kept from telling.
+const longestMute = 90 * 24 * time.Hour
+
+func (s *Server) muteMonitor(ctx context.Context, in *struct {
+	ByID
+	Body struct {
+		Reason string    `json:"reason" minLength:"1" maxLength:"1000"`
+		Until  time.Time `json:"until"`
+	}
+}) (*monitorOut, error) {
+	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
+		return nil, missing()
+	}
+	now := s.o.Now()
+	if !in.Body.Until.After(now) || in.Body.Until.Sub(now) > longestMute {
+		return nil, at("until", finding.S("a mute ends within {{.Longest}} from now", finding.Args{"Longest": longestMute}))
+	}
+	if err := s.record(ctx, "monitor.mute", in.ID, in.Body.Until.UTC().Format(time.RFC3339)+" "+in.Body.Reason); err != nil {
+		return nil, err
+	}
+	if err := s.o.Monitors.Store().PutMute(ctx, in.ID, &monitor.Mute{Reason: in.Body.Reason, By: user(ctx).Name, At: now, Until: in.Body.Until}); err != nil {
+		return nil, err
+	}
+	return s.oneMonitor(ctx, in.ID)
+}
+
+func (s *Server) unmuteMonitor(ctx context.Context, in *ByID) (*monitorOut, error) {
+	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
+		return nil, missing()
+	}
+	if err := s.record(ctx, "monitor.unmute", in.ID, ""); err != nil {
+		return nil, err
+	}
+	if err := s.o.Monitors.Store().PutMute(ctx, in.ID, nil); err != nil {
+		return nil, err
+	}
+	return s.oneMonitor(ctx, in.ID)
+}
+
+type sampleRow struct {
+	At          time.Time       `json:"at"`
+	State       monitor.Verdict `json:"state"`
+	MS          *float64        `json:"ms,omitempty"`
+	Value       *float64        `json:"value,omitempty"`
+	Unit        string          `json:"unit,omitempty"`
+	Text        string          `json:"text,omitempty"`
+	Maintenance bool            `json:"maintenance,omitempty"`
+}
+
+// maxSamples is how many samples one answer has: the newest.
+const maxSamples = 5000
+
+func (s *Server) getSamples(ctx context.Context, in *struct {
+	ByID
+	Span
+}) (*listOut[sampleRow], error) {
+	d, _, ok := s.o.Monitors.Find(in.ID)
+	if !ok {
+		return nil, missing()
+	}
+	since, until, err := s.monitorSpan(&in.Span, 24*time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	l, limits := langOf(ctx), d.Limits(monitor.FindKind(s.o.Monitors.Kinds(), d.Kind))
+	var out []sampleRow
+	err = s.o.Monitors.Store().Samples(ctx, in.ID, since, until, func(x *monitor.Sample) bool {
+		o := monitor.Judge(&limits, x)
+		last := lastOf(&o, l)
+		r := sampleRow{At: x.At, State: o.Verdict, MS: last.MS, Value: last.Value, Unit: last.Unit, Maintenance: x.Maintenance}
+		if o.Verdict != monitor.OK {
+			r.Text = last.Text
+		}
+		if out = append(out, r); len(out) > 2*maxSamples {
+			out = slices.Clone(out[maxSamples:])
+		}
+		return ctx.Err() == nil
+	})
+	return listed(out[max(0, len(out)-maxSamples):], ""), err
+}
+
+// monitorSpan reads a span; usual is how far back it goes where nothing is said.
+func (s *Server) monitorSpan(in *Span, usual time.Duration) (since, until time.Time, err error) {
+	now := s.o.Now()
+	since = now.Add(-usual)
+	if in.Since != "" {
+		if since, err = moment(in.Since, now); err != nil {
+			return since, until, at("since", finding.S("{{.Word}} is no time", finding.Args{"Word": in.Since}))
+		}
+	}
+	if in.Until != "" {
+		if until, err = moment(in.Until, now); err != nil {
+			return since, until, at("until", finding.S("{{.Word}} is no time", finding.Args{"Word": in.Until}))
+		}
+	}
+	return since, until, nil
+}
+
+// moment reads RFC 3339, a date, or so long ago.
+func moment(word string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02"} {
+		if t, err := time.Parse(layout, word); err == nil && t.Year() > 1970 && t.Year() < 2200 {
+			return t, nil
+		}
+	}
+	d, err := monitor.ParseSpan(word)
+	return now.Add(-d), err
+}
+
+type replayOut struct {
+	Body struct {
+		Since     time.Time   `json:"since,omitzero"`
+		Until     time.Time   `json:"until,omitzero"`
+		Samples   int         `json:"samples"`
+		Fired     int         `json:"fired"`
+		Flaps     int         `json:"flaps"`
+		Told      int         `json:"told"`
+		Blind     int         `json:"blind"`
+		LongestMS int64       `json:"longest_ms"`
+		Incidents []periodRow `json:"incidents"`
+	}
+}
+
+type periodRow struct {
+	From  time.Time `json:"from"`
+	Until time.Time `json:"until,omitzero"`
+	Text  string    `json:"text"`
+	Flap  bool      `json:"flap,omitempty"`
+}
+
+func (s *Server) replayMonitor(ctx context.Context, in *struct {
+	ByID
+	Body struct {
+		Since string `json:"since,omitempty" maxLength:"50" doc:"30d where nothing is said"`
+	}
+}) (*replayOut, error) {
+	d, _, ok := s.o.Monitors.Find(in.ID)
+	if !ok {
+		return nil, missing()
+	}
+	since, _, err := s.monitorSpan(&Span{Since: cmp.Or(in.Body.Since, "30d")}, 0)
+	if err != nil {
+		return nil, err
+	}
+	x, err := monitor.Replay(ctx, s.o.Monitors.Store(), &d, monitor.FindKind(s.o.Monitors.Kinds(), d.Kind), since, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	out := &replayOut{}
+	b := &out.Body
+	b.Since, b.Until, b.Samples, b.Fired, b.Flaps, b.Told, b.Blind, b.LongestMS = x.Since, x.Until, x.Samples, x.Fired, x.Flaps, x.Told, x.Blind, x.Longest.Milliseconds()
+	b.Incidents = []periodRow{}
+	for _, i := range x.Incidents {
+		b.Incidents = append(b.Incidents, periodRow{i.From, i.Until, inLang(i.Text, langOf(ctx)), i.Flap})
+	}
+	return out, nil
+}
+
+type incidentRow struct {
+	ID      string        `json:"id"`
+	Monitor string        `json:"monitor"`
+	Title   string        `json:"title"`
+	Started time.Time     `json:"started"`
+	Ended   time.Time     `json:"ended,omitzero"`
+	Text    string        `json:"text"`
+	Owner   finding.Owner `json:"owner"`
+	Next    string        `json:"next,omitempty"`
+	Acked   *monitor.Ack  `json:"acked,omitempty"`
+	History []eventRow    `json:"history,omitempty"`
+}
+
+type eventRow struct {
+	At   time.Time         `json:"at"`
+	Kind monitor.EventKind `json:"kind"`
+	Text string            `json:"text"`
+	Told bool              `json:"told"`
+}
+
+func (s *Server) rowOfIncident(i *monitor.Incident, l finding.Lang) incidentRow {
+	r := incidentRow{ID: i.ID, Monitor: i.Monitor, Title: i.Monitor, Started: i.Started, Ended: i.Ended, Text: inLang(i.Text, l), Owner: i.Owner, Next: render.Command(i.Next), Acked: i.Ack}
+	if d, _, ok := s.o.Monitors.Find(i.Monitor); ok {
+		r.Title = d.Title
+	}
+	for _, e := range i.History {
+		r.History = append(r.History, eventRow{e.At, e.Kind, inLang(e.Observation.Text, l), !e.Silent && e.Kind != monitor.Turned})
+	}
+	return r
+}
+
+func (s *Server) getIncidents(ctx context.Context, in *struct {
+	Paging
+	Monitor string `query:"monitor" maxLength:"100"`
+	Open    bool   `query:"open"`
+}) (*listOut[incidentRow], error) {
+	limit := cmp.Or(in.Limit, 50)
+	all, err := s.o.Monitors.Store().Incidents(ctx, monitor.IncidentQuery{Monitor: in.Monitor, Open: in.Open, Before: in.Cursor, Limit: limit + 1})
+	if err != nil {
+		return nil, err
+	}
+	next := ""
+	if len(all) > limit {
+		all = all[:limit]
+		next = all[limit-1].ID
+	}
+	var out []incidentRow
+	for i := range all {
+		out = append(out, s.rowOfIncident(&all[i], langOf(ctx)))
+	}
+	return listed(out, next), nil
+}
+
+type incidentOut struct{ Body incidentRow }
+
+func (s *Server) getIncident(ctx context.Context, in *ByID) (*incidentOut, error) {
+	i, err := s.o.Monitors.Store().Incident(ctx, in.ID)
+	if errors.Is(err, monitor.ErrNone) {
+		return nil, missing()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &incidentOut{s.rowOfIncident(i, langOf(ctx))}, nil
+}
+
+// FixStep is one step of a change, as finding.Step.
+type FixStep finding.Step
+
+func steps(in []finding.Step) []FixStep {
+	out := []FixStep{}
+	for _, s := range in {
+		out = append(out, FixStep(s))
+	}
+	return out
+}
+
+type proposalRow struct {
+	ID        string                `json:"id"`
+	Title     string                `json:"title"`
+	Text      string                `json:"text"`
+	Monitor   string                `json:"monitor,omitempty"`
+	At        time.Time             `json:"at"`
+	Steps     []FixStep             `json:"steps"`
+	Undo      []FixStep             `json:"undo"`
+	Evidence  []finding.Evidence    `json:"evidence"`
+	Hash      string                `json:"hash"`
+	Until     time.Time             `json:"until,omitzero" doc:"approved: when it ends; open: when it falls"`
+	State     monitor.ProposalState `json:"state"`
+	By        string                `json:"by,omitempty"`
+	Note      string                `json:"note,omitempty"`
+	Automatic bool                  `json:"automatic,omitempty"`
+}
+
+func rowOfProposal(p *monitor.Proposal, l finding.Lang) proposalRow {
+	r := proposalRow{p.ID, inLang(p.Title, l), inLang(p.Text, l), p.Monitor, p.At, steps(p.Steps), steps(p.Undo), []finding.Evidence{}, p.Hash, p.Until, p.State, p.By, p.Note, p.Automatic}
+	if p.State == monitor.ProposalOpen {
+		r.Until = p.Expires
+	}
+	for _, e := range p.Evidence {
+		r.Evidence = append(r.Evidence, finding.Evidence{Source: "monitor", Raw: e})
+	}
+	return r
+}
+
+func (s *Server) getProposals(ctx context.Context, in *struct {
+	Open bool `query:"open"`
+}) (*listOut[proposalRow], error) {
+	all, err := s.o.Monitors.Store().Proposals(ctx, in.Open, 200)
+	if err != nil {
+		return nil, err
+	}
+	var out []proposalRow
+	for i := range all {
+		out = append(out, rowOfProposal(&all[i], langOf(ctx)))
+	}
+	return listed(out, ""), nil
+}
+
+// Decision is what somebody says to a proposal.
+type Decision struct {
+	ByID
+	Body struct {
+		Hash string `json:"hash,omitempty" maxLength:"100" doc:"of the proposal as it was shown; needed to approve"`
+		Note string `json:"note,omitempty" maxLength:"1000"`
+	}
+}
+
+type proposalOut struct{ Body proposalRow }
+
+func (s *Server) approveProposal(ctx context.Context, in *Decision) (*proposalOut, error) {
+	return s.decide(ctx, in, true)
+}
+
+func (s *Server) refuseProposal(ctx context.Context, in *Decision) (*proposalOut, error) {
+	return s.decide(ctx, in, false)
+}
+
+func (s *Server) decide(ctx context.Context, in *Decision, approve bool) (*proposalOut, error) {
+	store := s.o.Monitors.Store()
+	p, err := store.Proposal(ctx, in.ID)
+	if errors.Is(err, monitor.ErrNone) {
+		return nil, missing()
+	}
+	if err != nil {
+		return nil, err
+	}
+	what := "proposal.refuse"
+	if approve {
+		what = "proposal.approve"
+	}
+	if err := s.record(ctx, what, in.ID, strings.TrimSpace(p.Title.EN+" "+p.Hash+" "+in.Body.Note)); err != nil {
+		return nil, err
+	}
+	switch err := s.o.Monitors.Decide(ctx, in.ID, approve, user(ctx).Name, in.Body.Note, in.Body.Hash); {
+	case errors.Is(err, monitor.ErrMoved):
+		return nil, fault(http.StatusConflict, finding.S("the proposal is not the one that was looked at: look again", nil))
+	case errors.Is(err, monitor.ErrClosed):
+		return nil, fault(http.StatusConflict, finding.S("the proposal was decided already, or has expired", nil))
+	case err != nil:
+		s.o.Log.Warn("a proposal could not be carried out", "proposal", in.ID, "why", err)
+		return nil, fault(http.StatusConflict, finding.S("it could not be carried out: {{.Text}}", finding.Args{"Text": err.Error()}))
+	}
+	if p, err = store.Proposal(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return &proposalOut{rowOfProposal(p, langOf(ctx))}, nil
+}
+
+// monitorKinds are the kinds that can be made from the page, for the catalogue.
+func (s *Server) monitorKinds(l finding.Lang) []kindRow {
+	if s.o.Monitors == nil {
+		return nil
+	}
+	say := func(m finding.Msg) string { return finding.Sentence{Msg: m}.In(l) }
+	var out []kindRow
+	for _, k := range s.o.Monitors.Kinds() {
+		if k.Machine {
+			continue
+		}
+		row := kindRow{Kind: k.Name, Title: say(k.Title), About: say(k.About), Fields: []fieldRow{}}
+		for _, f := range k.Fields {
+			r := fieldRow{Name: f.Name, Label: say(f.Label), Type: f.Type, Required: f.Required, Placeholder: f.Example}
+			if r.Type == "span" {
+				r.Type = "text"
+			}
+			for _, c := range f.Choices {
+				if f.Type == "choice" {
+					r.Choices = append(r.Choices, choice{c, c})
+				}
+			}
+			row.Fields = append(row.Fields, r)
+		}
+		out = append(out, row)
+	}
+	return out
+}
