@@ -64,7 +64,7 @@ type Expect struct {
 // Host is a mail server, or an address without one.
 type Host struct {
 	Name     string   `toml:"name"`
-	Software string   `toml:"software"` // postfix, exim, opensmtpd, sink, script, dovecot, cyrus, gnutls, openssl, "" for nothing that listens
+	Software string   `toml:"software"` // postfix, exim, opensmtpd, sink, script, dovecot, cyrus, gnutls, openssl, go, "" for nothing that listens
 	Submit   string   `toml:"submit"`   // dovecot, cyrus: postfix or exim takes mail beside it at ports 25, 465 and 587
 	SMTP     []string `toml:"smtp"`     // settings of that Postfix; {{addr}} is the host's address
 	V4       []string `toml:"v4"`       // "" in the list: one is given; none: one is given; ["none"]: no IPv4

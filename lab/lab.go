@@ -214,7 +214,7 @@ func readHosts(cases []*Case) ([]*Host, error) {
 	}
 	seen := map[string]bool{}
 	for _, h := range all {
-		if h.Ports == nil && (h.Software == "gnutls" || h.Software == "openssl") {
+		if h.Ports == nil && (h.Software == "gnutls" || h.Software == "openssl" || h.Software == "go") {
 			h.Ports = []int{993}
 		}
 		if seen[h.Name] {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,11 +14,16 @@ import (
 )
 
 // startTLSServers runs the programs that speak TLS and nothing in it: gnutls-serv, which still does RC4, 3DES and TLS 1.0,
-// and openssl s_server, which sends any chain. Each listens at a port of the loopback; what comes to the host's address
+// and openssl s_server, which sends any chain; and crypto/tls for post-quantum key exchange. Each listens at a port of the loopback; what comes to the host's address
 // is handed there.
 func (w *World) startTLSServers() error {
 	next := 20000
 	for _, h := range w.Hosts {
+		if h.Software == "go" {
+			if err := w.goTLS(h); err != nil {
+				return err
+			}
+		}
 		if h.Software != "gnutls" && h.Software != "openssl" {
 			continue
 		}
@@ -71,6 +77,34 @@ func withoutLeaf(file string) (string, error) {
 		return "", nil
 	}
 	return file + ".chain", os.WriteFile(file+".chain", []byte(rest), 0o644)
+}
+
+// goTLS runs crypto/tls, which agrees on a key exchange that holds against quantum computers.
+func (w *World) goTLS(h *Host) error {
+	pair := w.fleet.pairs[h.Name]
+	if pair == nil {
+		return fmt.Errorf("host %s: it needs a certificate", h.Name)
+	}
+	cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		return err
+	}
+	conf := &tls.Config{Certificates: []tls.Certificate{cert}}
+	for _, addr := range h.addresses() {
+		for _, port := range h.ports() {
+			l, err := w.Servers.Listen(joinPort(addr, port))
+			if err != nil {
+				return fmt.Errorf("host %s: %w", h.Name, err)
+			}
+			w.scripted.handle(l, func(c net.Conn) {
+				s := tls.Server(c, conf)
+				if s.Handshake() == nil {
+					_, _ = io.Copy(io.Discard, s)
+				}
+			})
+		}
+	}
+	return nil
 }
 
 // forward hands the connections to a host's ports on to a server on the loopback.

@@ -27,6 +27,7 @@ var things = []thing{
 	{"deliver", func(w []string) bool { return len(w) == 1 && isAddress(w[0]) }},
 	{"ip", func(w []string) bool { _, err := netip.ParseAddr(w[0]); return len(w) == 1 && err == nil }},
 	{"tls", func(w []string) bool { return len(w) == 1 && isHostPort(w[0]) }},
+	{"server", func(w []string) bool { return len(w) == 1 && isMailHost(w[0]) }},
 	{"check", func(w []string) bool { return allDomains(w) }},
 }
 
@@ -79,6 +80,11 @@ func isAddress(s string) bool {
 	at := strings.LastIndexByte(s, '@')
 	return at > 0 && at < len(s)-1 && !strings.ContainsAny(s, " /")
 }
+
+var mailHost = regexp.MustCompile(`(?i)^(?:imap|pop3?|smtps?|submission|mail|mx|sieve)[0-9-]*[.][^.]+[.]`)
+
+// isMailHost tells a name that is a mail server's and no domain of addresses.
+func isMailHost(s string) bool { return mailHost.MatchString(s) && allDomains([]string{s}) }
 
 func isHostPort(s string) bool {
 	h, p, err := net.SplitHostPort(s)
