@@ -259,3 +259,9 @@ export const audit = () => [
   { at: at(8), who: "zhao", what: "see.raw", target: "j-strict" },
   { at: at(60), who: "zhao", what: "monitor.mute", target: "cert" },
 ];
+
+export const blocks = () => [
+  { id: "b1", what: "203.0.113.200/32", state: "active", reason: "password guessing", by: "zhao", at: at(3000), until: at(-9000), decided_by: "li" },
+  { id: "b2", what: "198.51.100.64/28", state: "proposed", reason: "spam to spamtraps", by: "mailwhy", rule: "logs.spray", at: at(20), until: at(-9000), evidence: ["412 different recipients in one hour, 398 unknown"] },
+  { id: "b3", what: "stranger.example", state: "expired", reason: "newsletter nobody asked for", by: "li", at: at(90000), until: at(6000), decided_by: "li" },
+];

@@ -52,7 +52,7 @@ export async function start({ port = 0, prefix = "", setup = false, serveUI = tr
       { id: "3", name: "helpdesk", password: "correct horse battery", role: "helpdesk", domains: ["mine.example"] },
       { id: "4", name: "guest", password: "correct horse battery", role: "viewer" },
     ],
-    sessions: new Map(), runs: [], monitors: data.monitors(), proposals: data.proposals(), tokens: [], blocks: [{ id: "b1", what: "203.0.113.200/32", state: "active", reason: "password guessing", by: "zhao", decided_by: "li", at: new Date().toISOString(), until: new Date(Date.now() + 6e8).toISOString() }, { id: "b0", what: "spam.example", state: "proposed", reason: "offers to all", evidence: ["NOQUEUE: reject: RCPT from unknown[203.0.113.7]"], by: "wang", at: new Date().toISOString(), until: new Date(Date.now() + 6e8).toISOString() }], inbox: new Map(), shared: new Map(), seen: [],
+    sessions: new Map(), runs: [], monitors: data.monitors(), proposals: data.proposals(), tokens: [], blocks: data.blocks(), inbox: new Map(), shared: new Map(), seen: [],
   };
   if (!setup) {
     const ago = (m) => new Date(Date.now() - m * 60e3).toISOString();
@@ -297,16 +297,11 @@ const things = [
   ["POST", "proposals/([^/]+)/(approve|refuse)", "approver", ({ s, part, say }) => ((s.proposals.find((p) => p.id === part[0]).state = part[1] + "d"), say({}))],
   ["GET", "blocks", "", ({ s, say }) => say({ items: s.blocks })],
   ["POST", "blocks", "operator", async ({ s, req, me, say }) => {
-    const b = { id: `b${s.blocks.length + 1}`, state: "proposed", by: me.name, at: new Date().toISOString(), ...(await body(req)) };
-    s.blocks.push(b);
-    say(b, 201);
+    s.blocks.push({ id: `b${s.blocks.length + 1}`, state: "proposed", by: me.name, at: new Date().toISOString(), ...(await body(req)) });
+    say(s.blocks.at(-1), 201);
   }],
-  ["POST", "blocks/([^/]+)/(approve|refuse)", "approver", ({ s, part, me, say }) => {
-    const b = s.blocks.find((x) => x.id === part[0]);
-    Object.assign(b, { state: part[1] === "approve" ? "active" : "refused", decided_by: me.name });
-    say(b);
-  }],
-  ["DELETE", "blocks/(.+)", "operator", ({ s, res, part }) => ((s.blocks = s.blocks.filter((b) => b.id !== part[0])), res.writeHead(204).end())],
+  ["POST", "blocks/([^/]+)/(approve|refuse)", "approver", ({ s, me, part, say }) => say(Object.assign(s.blocks.find((b) => b.id === part[0]), { state: part[1] === "approve" ? "active" : "refused", decided_by: me.name }))],
+  ["DELETE", "blocks/(.+)", "operator", ({ s, res, part }) => ((s.blocks.find((b) => b.id === part[0]).state = "removed"), res.writeHead(204).end())],
   ["GET", "inbox", "", ({ s, say }) => say({ items: [...s.inbox.values()].map((b) => ({ ...b, messages: b.messages.length })) })],
   ["POST", "inbox", "helpdesk", ({ s, say }) => {
     const b = { address: `test-${s.inbox.size + 1}7f3a@inbox.mine.example`, created: new Date().toISOString(), expires: new Date(Date.now() + 3600e3).toISOString(), messages: [] };

@@ -191,6 +191,19 @@ on("a page the server does not have for us is absent from the menu", { as: "help
   assert.doesNotMatch(names, /Reports/);
 });
 
+on("an entry of the blocklist is proposed, approved and taken back", { as: "li" }, async (page) => {
+  await visit(page, "#/blocks");
+  await page.getByLabel("Address, network or domain").fill("203.0.113.7");
+  await page.getByLabel("Reason").fill("password guessing at night");
+  await page.getByRole("button", { name: "Propose" }).click();
+  const proposal = page.locator(".proposal", { hasText: "203.0.113.7" });
+  await proposal.getByRole("button", { name: "Approve" }).click();
+  const row = page.getByRole("row", { name: /203\.0\.113\.7/ });
+  await row.getByRole("button", { name: "Take back" }).click();
+  await row.waitFor({ state: "detached" });
+  assert.equal(server.state.blocks.at(-1).state, "removed");
+});
+
 on("a test mail is waited for and judged", { as: "li" }, async (page) => {
   await visit(page, "#/inbox");
   await page.getByRole("button", { name: "Make an address" }).click();

@@ -272,7 +272,11 @@ export interface Monitor {
   armed?: boolean;
   state: string;
   since?: string;
-  last?: { at?: string; state: string; text?: string; value?: number; ms?: number; run?: string };
+  known?: string; // the last known state, where the present one is unknown
+  flapping?: boolean;
+  last?: { at?: string; state: string; text?: string; owner?: string; next?: string; value?: number; unit?: string; ms?: number };
+  slower_than_ms?: number;
+  editable?: boolean; // false: it stands in the configuration file
   muted?: { reason: string; until?: string; by?: string } | null;
   acked?: { by?: string; at?: string } | null;
   channels?: string[];
@@ -309,6 +313,7 @@ export interface Proposal {
   state?: string;
 }
 export interface Replay {
+  samples?: number;
   fired: number;
   flaps: number;
   longest_ms?: number;
