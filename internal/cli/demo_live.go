@@ -19,6 +19,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/demo"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
@@ -51,9 +52,16 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 	defer stop()
 	grown := make(chan error, 1)
 	go func() { grown <- growDemoLogs(ctx, traffic, logs) }()
+	listing := filepath.Join(dir, "queue.json")
+	if err := writeDemoQueue(listing, now); err != nil {
+		return err
+	}
 	cfg := &Config{
-		Serve:  ServeConfig{Listen: listen, Data: filepath.Join(dir, "data"), LogLevel: "warn", RunsPerMinute: 120},
-		Intake: []intake.Config{{Kind: "files", Paths: []string{filepath.Join(dir, "logs", "*.log")}}},
+		Serve:   ServeConfig{Listen: listen, Data: filepath.Join(dir, "data"), LogLevel: "warn", RunsPerMinute: 120},
+		Intake:  []intake.Config{{Kind: "files", Paths: []string{filepath.Join(dir, "logs", "*.log")}}},
+		Queue:   QueueConfig{Listing: listing},
+		Inbox:   InboxConfig{Listen: "127.0.0.1:0", Domain: "inbox.mine.example"},
+		Monitor: demoMonitors(),
 	}
 	failed := make(chan error, 1)
 	ready := false
@@ -144,6 +152,9 @@ func demoSetup(ctx context.Context, page, setup string) (password string, err er
 		body map[string]any
 	}{
 		{"api/v1/setup", map[string]any{"token": token, "name": demoUser, "password": password}},
+		{"api/v1/blocks", map[string]any{"what": "203.0.113.66", "reason": "wrong passwords for seven accounts", "until": time.Now().Add(7 * 24 * time.Hour).UTC().Format(time.RFC3339)}},
+		{"api/v1/blocks", map[string]any{"what": "spam.example", "reason": "offers to every address", "until": time.Now().Add(30 * 24 * time.Hour).UTC().Format(time.RFC3339)}},
+		{"api/v1/inbox", map[string]any{}},
 		{"api/v1/users", map[string]any{"name": "helpdesk", "password": password, "role": "helpdesk", "domains": []string{"fine.example"}}},
 	} {
 		raw, err := json.Marshal(q.body)
@@ -166,4 +177,32 @@ func demoSetup(ctx context.Context, page, setup string) (password string, err er
 		}
 	}
 	return password, nil
+}
+
+// demoMonitors watch the small Internet: most are fine, two are not.
+func demoMonitors() []monitor.Definition {
+	soon := monitor.Settings{Every: monitor.Span(20 * time.Second), FailAfter: 2}
+	return []monitor.Definition{
+		{ID: "to-fine", Kind: "deliver", Title: "fine.example", Args: map[string]any{"to": "wang@fine.example"}, Settings: soon, SlowerThan: monitor.Span(300 * time.Millisecond)},
+		{ID: "to-dark", Kind: "deliver", Title: "dark.example", Args: map[string]any{"to": "wang@dark.example"}, Settings: soon},
+		{ID: "dns-fine", Kind: "domain", Title: "fine.example", Args: map[string]any{"domain": "fine.example", "dns_only": true}, Settings: soon},
+		{ID: "dns-broken", Kind: "domain", Title: "broken.example", Args: map[string]any{"domain": "broken.example", "dns_only": true}, Settings: soon},
+	}
+}
+
+// writeDemoQueue makes a queue as postqueue -j shows it: what partners put off.
+func writeDemoQueue(name string, now time.Time) error {
+	var b bytes.Buffer
+	for i := range 60 {
+		to, why := "wang@full.example", "host mx.full.example[192.0.2.140] said: 452 4.2.2 <wang@full.example>: Mailbox full (in reply to RCPT TO command)"
+		switch {
+		case i%3 == 0:
+			to, why = "li@club.example", "host aspmx.l.google.com[192.0.2.26] said: 421-4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from your IP address (in reply to end of DATA command)"
+		case i%7 == 0:
+			to, why = "zhang@dark.example", "connect to mx.dark.example[192.0.2.180]:25: Connection timed out"
+		}
+		fmt.Fprintf(&b, "{\"queue_name\":\"deferred\",\"queue_id\":\"4FhK%06X\",\"arrival_time\":%d,\"message_size\":%d,\"forced_expire\":false,\"sender\":\"li@mine.example\",\"recipients\":[{\"address\":%q,\"delay_reason\":%q}]}\n",
+			i*7919, now.Add(-time.Duration(i*i)*time.Minute).Unix(), 2000+i*531, to, why)
+	}
+	return os.WriteFile(name, b.Bytes(), 0o600)
 }
