@@ -26,16 +26,17 @@ import (
 // Config is the file of `mailwhy serve --config`. Each room's part is a struct of that room; a key that nobody knows is
 // an error with its line.
 type Config struct {
-	Serve    ServeConfig          `toml:"serve"`
-	Intake   []intake.Config      `toml:"intake"`   // where logs come from
-	OIDC     []SignOnConfig       `toml:"oidc"`     // sign-on services
-	Defaults monitor.Defaults     `toml:"defaults"` // of monitors
-	Vantage  []monitor.Vantage    `toml:"vantage"`
-	Monitor  []monitor.Definition `toml:"monitor"`
-	Channel  []notify.Channel     `toml:"channel"`
-	Queue    QueueConfig          `toml:"queue"`
-	Inbox    InboxConfig          `toml:"inbox"`
-	Desk     change.Config        `toml:"desk"` // what our own blocklist never holds
+	Serve     ServeConfig          `toml:"serve"`
+	Intake    []intake.Config      `toml:"intake"`   // where logs come from
+	OIDC      []SignOnConfig       `toml:"oidc"`     // sign-on services
+	Defaults  monitor.Defaults     `toml:"defaults"` // of monitors
+	Vantage   []monitor.Vantage    `toml:"vantage"`
+	Monitor   []monitor.Definition `toml:"monitor"`
+	Channel   []notify.Channel     `toml:"channel"`
+	Queue     QueueConfig          `toml:"queue"`
+	Inbox     InboxConfig          `toml:"inbox"`
+	Retention RetentionConfig      `toml:"retention"`
+	Desk      change.Config        `toml:"desk"` // what our own blocklist never holds
 }
 
 // ServeConfig is [serve].
@@ -155,6 +156,9 @@ func readConfig(name string) (*Config, error) {
 	}
 	if bad := intake.Validate(c.Intake); len(bad) > 0 {
 		return nil, usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": bad[0]}), finding.Sentence{})
+	}
+	if err := c.Retention.check(); err != nil {
+		return nil, err
 	}
 	if _, err := c.Desk.Guard(); err != nil {
 		return nil, badConfig(name, fmt.Errorf("desk.%w", err))

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -398,11 +397,7 @@ func recordDeletion(folder, who, keep string, gone []sqlite.SegmentStats) (strin
 	if err != nil {
 		return "", err
 	}
-	var what []string
-	for _, g := range gone {
-		what = append(what, fmt.Sprintf("segment %d, %s to %s, %d bytes of logs", g.Number, g.Since.Format(time.RFC3339), g.Until.Format(time.RFC3339), g.Text))
-	}
-	head, err := l.Append(audit.Record{Who: who, What: "store.delete", Target: "keep " + keep, Detail: strings.Join(what, "; ")})
+	head, err := l.Append(audit.Record{Who: who, What: "store.delete", Target: "keep " + keep, Detail: deletionDetail(gone)})
 	return head.String(), errors.Join(err, l.Close())
 }
 

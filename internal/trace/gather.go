@@ -189,7 +189,7 @@ func (g *gathering) order(pieces []Piece) []Piece {
 func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey) bool) error {
 	n, done := len(pieces), 0
 	if g.q.Newest {
-		n = 4
+		n = 1
 	}
 	for len(pieces) > 0 {
 		n = min(n, len(pieces))
