@@ -206,7 +206,7 @@ func (a *app) showUnparsed(ctx context.Context, inputs []*logs.Input, opt trace.
 	for _, e := range errs {
 		a.notRead(e)
 	}
-	a.warn(finding.S("{{.Lines}} lines: {{.Mail}} of mail programs understood, {{.Foreign}} of other programs, {{.Unparsed}} not understood",
+	a.warn(finding.S("{{.Lines}} {{plural .Lines \"line\" \"lines\"}}: {{.Mail}} of mail programs understood, {{.Foreign}} of other programs, {{.Unparsed}} not understood",
 		finding.Args{"Lines": counts.Lines, "Mail": counts.Mail, "Foreign": counts.Foreign, "Unparsed": counts.Unparsed}))
 	return nil
 }

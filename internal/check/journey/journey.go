@@ -245,9 +245,9 @@ func (w *judgement) headline() finding.Headline {
 		}
 	case trace.Partly:
 		args["Sent"] = sentTo(j)
-		h.State, h.Says = finding.StateWarning, finding.S("Delivered to {{.Sent}} of {{.N}} recipients.", args)
+		h.State, h.Says = finding.StateWarning, finding.S("Delivered to {{.Sent}} of {{.N}} {{plural .N \"recipient\" \"recipients\"}}.", args)
 		if w.worst != nil {
-			h.Says = finding.S("Delivered to {{.Sent}} of {{.N}} recipients; {{.Bad}} failed at {{.BadWhere}}: {{.Cause}}.", args)
+			h.Says = finding.S("Delivered to {{.Sent}} of {{.N}} {{plural .N \"recipient\" \"recipients\"}}; {{.Bad}} failed at {{.BadWhere}}: {{.Cause}}.", args)
 		}
 	case trace.RejectedS:
 		args["Client"], args["Stage"] = client(j.Client), j.Rejects[0].Stage
@@ -290,7 +290,7 @@ func otherSide(o finding.Owner) finding.Owner {
 func delivered(j *trace.Journey, args finding.Args) finding.Sentence {
 	switch {
 	case len(j.Recipients) > 1:
-		return finding.S("Delivered to all {{.N}} recipients, the last at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
+		return finding.S("Delivered to all {{.N}} {{plural .N \"recipient\" \"recipients\"}}, the last at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	case args["Folder"] != "":
 		return finding.S("Delivered to {{.To}}, folder {{.Folder}}, at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	}

@@ -65,7 +65,7 @@ func (l *List) Report() *finding.Report {
 	s := finding.Section{Title: finding.S("more messages", nil), Rows: l.rows,
 		Columns: []finding.Sentence{finding.S("began", nil), finding.S("queue id", nil), finding.S("from", nil), finding.S("to", nil), finding.S("fate", nil), finding.S("cause", nil)}}
 	if l.n > len(l.rows) {
-		s.Title = finding.S("the first {{.Shown}} of {{.N}} more messages", args)
+		s.Title = finding.S("the first {{.Shown}} of {{.N}} more {{plural .N \"message\" \"messages\"}}", args)
 	}
 	r.Sections = []finding.Section{s}
 	return r

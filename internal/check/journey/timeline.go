@@ -1,9 +1,11 @@
 package journey
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/trace"
@@ -169,7 +171,7 @@ func words(st *trace.Step) finding.Sentence {
 	case event.Hold:
 		return finding.S("put on hold: {{.Text}}", args)
 	case event.Filter:
-		return finding.S("{{.Filter}}: {{.Verdict}}", args)
+		return filterWords(st, args)
 	case event.Sieve:
 		return sieveWords(st, args)
 	case event.ConnectError:
@@ -179,6 +181,19 @@ func words(st *trace.Step) finding.Sentence {
 		return finding.Raw(st.Text)
 	}
 	return finding.Raw(st.Line)
+}
+
+func filterWords(st *trace.Step, args finding.Args) finding.Sentence {
+	word := st.Verdict
+	if word == "" {
+		word = st.Action
+	}
+	args["Verdict"] = check.FilterVerdict(word)
+	if st.Score != 0 {
+		args["Score"] = strconv.FormatFloat(st.Score, 'f', -1, 64)
+		return finding.S("{{.Filter}}: {{.Verdict}}, score {{.Score}}", args)
+	}
+	return finding.S("{{.Filter}}: {{.Verdict}}", args)
 }
 
 func receivedWords(st *trace.Step, args finding.Args) finding.Sentence {

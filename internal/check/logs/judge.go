@@ -44,7 +44,7 @@ func (j *judging) inputs() {
 			j.say(ruleRead.Untested(s, finding.S("{{.File}} could not be read: {{.Text}}", finding.Args{"File": file.Name, "Text": file.Error})))
 		case file.Lines.Mail == 0:
 			j.say(ruleRead.Failed(s, finding.Args{"File": file.Name}).
-				Saw(finding.S("{{.N}} lines, none of a mail program", finding.Args{"N": file.Lines.Lines}), finding.S("lines of Postfix, Exim, Sendmail, Dovecot …", nil)))
+				Saw(finding.S("{{.N}} {{plural .N \"line\" \"lines\"}}, none of a mail program", finding.Args{"N": file.Lines.Lines}), finding.S("lines of Postfix, Exim, Sendmail, Dovecot …", nil)))
 		default:
 			j.say(ruleRead.Passed(s, finding.Args{"Mail": file.Lines.Mail}))
 		}

@@ -13,42 +13,42 @@ var (
 		ID: "logs.input", Severity: finding.Error, Owner: finding.OwnerSelf,
 		Title:  "the log can be read",
 		Says:   "{{.File}} holds no mail log lines",
-		OK:     "{{.Mail}} mail lines read",
+		OK:     "{{.Mail}} mail {{plural .Mail \"line\" \"lines\"}} read",
 		Why:    "what is not in the log cannot be counted: the numbers say nothing",
 		Repair: "name the mail log itself; on a machine with journald export it with journalctl -o export",
 	}
 	ruleUnparsed = &finding.Rule{
 		ID: "logs.unparsed", Severity: finding.Note, Owner: finding.OwnerNobody,
 		Title: "mail lines that were not understood",
-		Says:  "{{.N}} of {{.All}} mail lines were not understood (--unparsed shows them)",
+		Says:  "{{.N}} of {{.All}} mail {{plural .All \"line\" \"lines\"}} {{plural .N \"was\" \"were\"}} not understood (--unparsed shows {{plural .N \"it\" \"them\"}})",
 		OK:    "every mail line was understood",
 		Why:   "numbers that stand in those lines are missing here",
 	}
 	ruleBounceBurst = &finding.Rule{
 		ID: "logs.bounce-burst", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "burst of bounces",
-		Says:   "{{.N}} bounces in the hour from {{.At}}, {{.Times}} times the median hour",
+		Says:   "{{.N}} {{plural .N \"bounce\" \"bounces\"}} in the hour from {{.At}}, {{.Times}} times the median hour",
 		Why:    "many bounces at once come from an old list, a hijacked account or a provider that began to refuse us; they cost reputation",
 		Repair: "look at the causes and senders of that hour; stop the sender if it is not meant to send",
 	}
 	ruleDeferralWave = &finding.Rule{
 		ID: "logs.deferral-wave", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title:  "wave of deferrals",
-		Says:   "{{.Provider}} deferred {{.N}} attempts in the hour from {{.At}}, {{.Share}} % of those of the whole log",
+		Says:   "{{.Provider}} deferred {{.N}} {{plural .N \"attempt\" \"attempts\"}} in the hour from {{.At}}, {{.Share}} % of those of the whole log",
 		Why:    "mail to this provider is late; when it goes on, messages expire and bounce",
 		Repair: "read the provider's words in the evidence: a rate limit asks for slower sending, a reputation reply for clean-up, a time-out for patience",
 	}
 	ruleDead = &finding.Rule{
 		ID: "logs.dead-destinations", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title:  "destinations that took nothing",
-		Says:   "{{.Hosts}} {{plural .Hosts \"destination\" \"destinations\"}} took no mail at all: {{.N}} deferrals",
+		Says:   "{{.Hosts}} {{plural .Hosts \"destination\" \"destinations\"}} took no mail at all: {{.N}} {{plural .N \"deferral\" \"deferrals\"}}",
 		Why:    "messages to them wait in the queue until they expire, and each retry costs a connection",
 		Repair: "test the largest with mailwhy deliver; what is misspelt or gone is better bounced than kept",
 	}
 	ruleAcceptance = &finding.Rule{
 		ID: "logs.acceptance", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "acceptance by a provider",
-		Says:   "{{.Provider}} accepted {{.Share}} % of {{.N}} recipients",
+		Says:   "{{.Provider}} accepted {{.Share}} % of {{.N}} {{plural .N \"recipient\" \"recipients\"}}",
 		OK:     "every large provider accepts our mail",
 		Why:    "what a provider refuses does not arrive, and a low share lowers the reputation of all other mail",
 		Repair: "mend the most frequent cause of its refusals first",
@@ -64,42 +64,42 @@ var (
 	ruleSilent = &finding.Rule{
 		ID: "logs.silent-hour", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "silence",
-		Says:   "nothing was received or delivered for {{.For}} from {{.At}}, the median hour has {{.Median}} messages",
+		Says:   "nothing was received or delivered for {{.For}} from {{.At}}, the median hour has {{.Median}} {{plural .Median \"message\" \"messages\"}}",
 		Why:    "the server, its network or its logging stood still",
 		Repair: "look at the last lines before and the first after; check that the log itself was not interrupted",
 	}
 	ruleQueueGrowth = &finding.Rule{
 		ID: "logs.queue-growth", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "growing queue",
-		Says:   "the queue grew for {{.Hours}} hours to {{.N}} messages",
+		Says:   "the queue grew for {{.Hours}} {{plural .Hours \"hour\" \"hours\"}} to {{.N}} {{plural .N \"message\" \"messages\"}}",
 		Why:    "more comes in than goes out; mail is late and will expire",
 		Repair: "see which destinations hold the messages and why",
 	}
 	ruleBruteForce = &finding.Rule{
 		ID: "logs.brute-force", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "guessing of passwords",
-		Says:   "{{.IP}} failed to log in {{.N}} times{{if .OK}} and succeeded {{.OK}} times{{end}}",
+		Says:   "{{.IP}} failed to log in {{.N}} {{plural .N \"time\" \"times\"}}{{if .OK}} and succeeded {{.OK}} {{plural .OK \"time\" \"times\"}}{{end}}",
 		Why:    "guessing goes on until a password is found; then the account sends spam",
 		Repair: "block the address or limit its rate; where it succeeded, change that account's password now",
 	}
 	ruleBruteForceNetwork = &finding.Rule{
 		ID: "logs.brute-force-network", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "guessing of passwords from one network",
-		Says:   "{{.Net}}: {{.N}} failed logins from {{.Addresses}} addresses",
+		Says:   "{{.Net}}: {{.N}} failed {{plural .N \"login\" \"logins\"}} from {{.Addresses}} {{plural .Addresses \"address\" \"addresses\"}}",
 		Why:    "each address stays below a limit, the network as a whole does not",
 		Repair: "block or limit the network, after a look at who else uses it",
 	}
 	ruleSpraying = &finding.Rule{
 		ID: "logs.password-spraying", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "one password tried on many accounts",
-		Says:   "{{.IP}} tried {{.N}} accounts without success",
+		Says:   "{{.IP}} tried {{.N}} {{plural .N \"account\" \"accounts\"}} without success",
 		Why:    "a few guesses per account stay below every lock-out limit",
 		Repair: "block the address; ask for long passwords or a second factor",
 	}
 	ruleCompromised = &finding.Rule{
 		ID: "logs.account-compromised", Severity: finding.Error, Owner: finding.OwnerSelf,
 		Title:  "account likely in foreign hands",
-		Says:   "{{.User}} logged in from {{.Networks}} networks and then sent {{.N}} messages in one hour",
+		Says:   "{{.User}} logged in from {{.Networks}} {{plural .Networks \"network\" \"networks\"}} and then sent {{.N}} {{plural .N \"message\" \"messages\"}} in one hour",
 		Why:    "spam from a real account ruins the reputation of the whole server within hours",
 		Repair: "lock the account, change its password, remove what it left in the queue, look for rules it made",
 	}
@@ -113,13 +113,13 @@ var (
 	ruleRelayAttempts = &finding.Rule{
 		ID: "logs.relay-attempts", Severity: finding.Note, Owner: finding.OwnerNobody,
 		Title: "attempts to relay",
-		Says:  "{{.N}} attempts to send through this server to others were refused",
+		Says:  "{{.N}} {{plural .N \"attempt\" \"attempts\"}} to send through this server to others {{plural .N \"was\" \"were\"}} refused",
 		Why:   "strangers look for an open relay; refusing them is right",
 	}
 	ruleTLSOld = &finding.Rule{
 		ID: "logs.tls-old", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "old TLS versions in use",
-		Says:   "{{.N}} connections used {{list .Versions}}",
+		Says:   "{{.N}} {{plural .N \"connection\" \"connections\"}} used {{list .Versions}}",
 		Why:    "TLS 1.0 and 1.1 are withdrawn; partners will stop speaking them, and some already do",
 		Repair: "find the peers and update them; then require TLS 1.2",
 		Refs:   []finding.Ref{finding.RFC(8996, "")},
@@ -127,21 +127,21 @@ var (
 	ruleTLSFailed = &finding.Rule{
 		ID: "logs.tls-failed", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title:  "failed TLS handshakes",
-		Says:   "{{.N}} TLS handshakes failed ({{.Share}} %)",
+		Says:   "{{.N}} TLS {{plural .N \"handshake\" \"handshakes\"}} failed ({{.Share}} %)",
 		Why:    "mail to or from these peers goes in clear, late, or not at all",
 		Repair: "see the peers and reasons in the log; test them with mailwhy tls HOST:25",
 	}
 	ruleResources = &finding.Rule{
 		ID: "logs.resources", Severity: finding.Error, Owner: finding.OwnerSelf,
 		Title:  "lack of resources",
-		Says:   "the server warned {{.N}} times of a lack of resources: {{.Example}}",
+		Says:   "the server warned {{.N}} {{plural .N \"time\" \"times\"}} of a lack of resources: {{.Example}}",
 		Why:    "without disk, memory or descriptors mail is refused or lost",
 		Repair: "free or add what is missing; see the evidence for which",
 	}
 	ruleDying = &finding.Rule{
 		ID: "logs.daemon-dying", Severity: finding.Error, Owner: finding.OwnerSelf,
 		Title:  "a daemon dies",
-		Says:   "{{.Program}} reported a fatal fault {{.N}} times: {{.Example}}",
+		Says:   "{{.Program}} reported a fatal fault {{.N}} {{plural .N \"time\" \"times\"}}: {{.Example}}",
 		Why:    "each death interrupts mail in transit, and the master daemon slows restarts down",
 		Repair: "mend what the message names; then watch that it stays quiet",
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
@@ -47,12 +48,12 @@ func totals(s *tally.Stats) finding.Section {
 	}
 	none := finding.Sentence{}
 	rows := []finding.Row{
-		row(finding.S("received", nil), num(t.Received), finding.S("{{.Size}} from {{.N}} senders in {{.D}} domains",
+		row(finding.S("received", nil), num(t.Received), finding.S("{{.Size}} from {{.N}} {{plural .N \"sender\" \"senders\"}} in {{.D}} {{plural .D \"domain\" \"domains\"}}",
 			finding.Args{"Size": finding.Size(t.BytesReceived), "N": group(t.Senders), "D": group(t.SenderDomains)})),
-		row(finding.S("delivered", nil), num(t.Delivered), finding.S("{{.Size}} to {{.N}} recipients in {{.D}} domains; {{.Local}} of them within this machine",
+		row(finding.S("delivered", nil), num(t.Delivered), finding.S("{{.Size}} to {{.N}} {{plural .N \"recipient\" \"recipients\"}} in {{.D}} {{plural .D \"domain\" \"domains\"}}; {{.Local}} of them within this machine",
 			finding.Args{"Size": finding.Size(t.BytesDelivered), "N": group(t.Recipients), "D": group(t.RecipientDoms), "Local": group(t.Local)})),
-		row(finding.S("deferred", nil), num(t.Deferred), finding.S("{{.N}} deferrals", finding.Args{"N": group(t.Deferrals)})),
-		row(finding.S("bounced", nil), num(t.Bounced), finding.S("{{.N}} messages expired", finding.Args{"N": group(t.Expired)})),
+		row(finding.S("deferred", nil), num(t.Deferred), finding.S("{{.N}} {{plural .N \"deferral\" \"deferrals\"}}", finding.Args{"N": group(t.Deferrals)})),
+		row(finding.S("bounced", nil), num(t.Bounced), finding.S("{{.N}} {{plural .N \"message\" \"messages\"}} expired", finding.Args{"N": group(t.Expired)})),
 		row(finding.S("rejected", nil), num(t.Rejected), share(t.Rejected, t.Rejected+t.Delivered+t.Discarded)),
 	}
 	optional := []struct {
@@ -345,11 +346,57 @@ func clientSection(s *tally.Stats, n int) finding.Section {
 }
 
 func wordSection(s *tally.Stats, n int) finding.Section {
-	sec := finding.Section{Title: finding.S("Warnings, faults and what filters said", nil), Columns: []finding.Sentence{finding.S("count", nil), finding.S("what", nil)}}
+	sec := finding.Section{Title: finding.S("Warnings, faults and what filters said", nil), Columns: []finding.Sentence{finding.S("count", nil), finding.S("what", nil), finding.S("words of the log", nil)}}
 	for _, r := range s.Words[:min(n, len(s.Words))] {
-		sec.Rows = append(sec.Rows, finding.Cells(num(r.Val), finding.Raw(shorten(r.Key, 200))))
+		kind, text, _ := strings.Cut(r.Key, " ")
+		sec.Rows = append(sec.Rows, finding.Cells(num(r.Val), wordKind(kind), loggedWords(kind, text)))
 	}
 	return sec
+}
+
+// wordKind names the kind of a line that is about no message's fate.
+func wordKind(kind string) finding.Sentence {
+	switch kind {
+	case "filter":
+		return finding.S("content filter", nil)
+	case "policy":
+		return finding.S("policy service", nil)
+	case "screen":
+		return finding.S("postscreen", nil)
+	case "sieve":
+		return finding.S("sieve", nil)
+	case "warning":
+		return finding.S("warning", nil)
+	case "trouble", "error":
+		return finding.S("trouble", nil)
+	case "fatal":
+		return finding.S("fatal fault", nil)
+	case "panic":
+		return finding.S("panic", nil)
+	case "lost":
+		return finding.S("connection lost", nil)
+	case "connect-error":
+		return finding.S("no connection", nil)
+	case "tls-failed":
+		return finding.S("TLS failed", nil)
+	case "started":
+		return finding.S("start and stop", nil)
+	}
+	return finding.Raw(kind)
+}
+
+// loggedWords gives the words of a line, those of filters from a closed set in the reader's language.
+func loggedWords(kind, text string) finding.Sentence {
+	name, verdict, ok := strings.Cut(text, " ")
+	if !ok || kind != "filter" && kind != "policy" {
+		return finding.Raw(shorten(text, 200))
+	}
+	for _, action := range [...]string{"Passed", "Blocked", "reject"} { // what amavis and the SPF policy servers did
+		if v, ok := strings.CutSuffix(verdict, " "+action); ok {
+			return finding.S("{{.Filter}}: {{.Verdict}} ({{.Action}})", finding.Args{"Filter": name, "Verdict": check.FilterVerdict(v), "Action": check.FilterVerdict(action)})
+		}
+	}
+	return finding.S("{{.Filter}}: {{.Verdict}}", finding.Args{"Filter": name, "Verdict": check.FilterVerdict(shorten(verdict, 200))})
 }
 
 func loginSection(f *Facts, in *Input) finding.Section {

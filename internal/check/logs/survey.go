@@ -51,7 +51,7 @@ func headline(r *finding.Report, f *Facts) finding.Headline {
 		return r.Headline
 	}
 	args := finding.Args{"Received": group(t.Received), "Delivered": group(t.Delivered), "Bounced": group(t.Bounced), "Queue": group(t.InQueue)}
-	says := finding.S("Mail flows: {{.Received}} messages in, {{.Delivered}} deliveries, {{.Bounced}} bounced, {{.Queue}} still in the queue.", args)
+	says := finding.S("Mail flows: {{.Received}} {{plural .Received \"message\" \"messages\"}} in, {{.Delivered}} {{plural .Delivered \"delivery\" \"deliveries\"}}, {{.Bounced}} bounced, {{.Queue}} still in the queue.", args)
 	h := finding.Headline{State: finding.StateOK, Says: says}
 	var first *finding.Finding
 	n := 0
@@ -78,9 +78,9 @@ func headline(r *finding.Report, f *Facts) finding.Headline {
 		h.State, h.Owner = finding.StateUntested, finding.OwnerNobody
 	}
 	if n > 1 {
-		h.Says = finding.S("{{.First}}, and {{.Others}} more {{plural .Others \"thing\" \"things\"}} to look at. {{.Received}} messages in, {{.Delivered}} deliveries, {{.Bounced}} bounced, {{.Queue}} still in the queue.", args)
+		h.Says = finding.S("{{.First}}, and {{.Others}} more {{plural .Others \"thing\" \"things\"}} to look at. {{.Received}} {{plural .Received \"message\" \"messages\"}} in, {{.Delivered}} {{plural .Delivered \"delivery\" \"deliveries\"}}, {{.Bounced}} bounced, {{.Queue}} still in the queue.", args)
 	} else {
-		h.Says = finding.S("{{.First}}. {{.Received}} messages in, {{.Delivered}} deliveries, {{.Bounced}} bounced, {{.Queue}} still in the queue.", args)
+		h.Says = finding.S("{{.First}}. {{.Received}} {{plural .Received \"message\" \"messages\"}} in, {{.Delivered}} {{plural .Delivered \"delivery\" \"deliveries\"}}, {{.Bounced}} bounced, {{.Queue}} still in the queue.", args)
 	}
 	return h
 }

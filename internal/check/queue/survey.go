@@ -18,43 +18,43 @@ var Rules = []*finding.Rule{ruleEmpty, ruleStuck, ruleExpiring, ruleGrowing, rul
 var (
 	ruleEmpty = &finding.Rule{
 		ID: "queue.empty", Severity: finding.Note, Owner: finding.OwnerNobody,
-		Title: "waiting messages", Says: "{{.N}} messages wait", OK: "the queue is empty", Why: "a queue that is never empty is normal on a busy server; what matters is age and reason",
+		Title: "waiting messages", Says: "{{.N}} {{plural .N \"message waits\" \"messages wait\"}}", OK: "the queue is empty", Why: "a queue that is never empty is normal on a busy server; what matters is age and reason",
 	}
 	ruleStuck = &finding.Rule{
 		ID: "queue.stuck-destination", Severity: finding.Warning, Owner: finding.OwnerServer,
-		Title: "destination that holds the queue", Says: "{{.Domain}} holds {{.N}} of {{.All}} messages, the oldest for {{.Age}}: {{.Reason}}",
+		Title: "destination that holds the queue", Says: "{{.Domain}} holds {{.N}} of {{.All}} {{plural .All \"message\" \"messages\"}}, the oldest for {{.Age}}: {{.Reason}}",
 		Why:    "a destination that takes nothing fills the queue and slows everything else",
 		Repair: "test the destination; hold its messages if it needs more time, remove them if it is gone",
 	}
 	ruleExpiring = &finding.Rule{
 		ID: "queue.expiring", Severity: finding.Error, Owner: finding.OwnerSelf,
-		Title: "messages about to expire", Says: "{{.N}} messages expire within {{.Within}}",
+		Title: "messages about to expire", Says: "{{.N}} {{plural .N \"message expires\" \"messages expire\"}} within {{.Within}}",
 		Why:    "expired messages go back to their senders as undeliverable",
 		Repair: "mend the cause now, or raise the lifetime (Postfix maximal_queue_lifetime, Exim retry rules), then retry",
 	}
 	ruleGrowing = &finding.Rule{
 		ID: "queue.growing", Severity: finding.Warning, Owner: finding.OwnerSelf,
-		Title: "growing queue", Says: "the queue grew by {{.N}} messages since {{.Since}}: {{.PerHour}} per hour",
+		Title: "growing queue", Says: "the queue grew by {{.N}} {{plural .N \"message\" \"messages\"}} since {{.Since}}: {{.PerHour}} per hour",
 		OK:     "the queue does not grow",
 		Why:    "more comes in than goes out; mail is late and will expire",
 		Repair: "see which destinations hold the messages and why",
 	}
 	ruleBackscatter = &finding.Rule{
 		ID: "queue.backscatter", Severity: finding.Warning, Owner: finding.OwnerSelf,
-		Title: "bounces to forged senders", Says: "{{.N}} of {{.All}} messages are bounces that cannot be delivered, to {{.Domains}} domains",
+		Title: "bounces to forged senders", Says: "{{.N}} of {{.All}} {{plural .All \"message\" \"messages\"}} {{plural .N \"is a bounce\" \"are bounces\"}} that cannot be delivered, to {{.Domains}} {{plural .Domains \"domain\" \"domains\"}}",
 		Why:    "a server that first accepts and then bounces spam sends mail to strangers; blocklists list it for that",
 		Repair: "refuse unknown recipients and spam during the SMTP session instead of bouncing later",
 		Refs:   []finding.Ref{finding.RFC(5321, "6.2")},
 	}
 	ruleOneSender = &finding.Rule{
 		ID: "queue.one-sender", Severity: finding.Warning, Owner: finding.OwnerSelf,
-		Title: "one sender fills the queue", Says: "{{.Sender}} has {{.N}} of {{.All}} messages in the queue",
+		Title: "one sender fills the queue", Says: "{{.Sender}} has {{.N}} of {{.All}} {{plural .All \"message\" \"messages\"}} in the queue",
 		Why:    "a single account that fills the queue is a newsletter without limits or an account in foreign hands",
 		Repair: "ask the sender; lock the account if it was not them; then hold or remove the messages",
 	}
 	ruleStrange = &finding.Rule{
 		ID: "queue.strange-lines", Severity: finding.Note, Owner: finding.OwnerNobody,
-		Title: "lines that belong to no message", Says: "{{.N}} lines of the listing were not understood", Why: "messages in those lines are missing here",
+		Title: "lines that belong to no message", Says: "{{.N}} {{plural .N \"line\" \"lines\"}} of the listing {{plural .N \"was\" \"were\"}} not understood", Why: "messages in those lines are missing here",
 	}
 )
 
@@ -83,10 +83,10 @@ func headline(r *finding.Report, f *Facts) finding.Headline {
 	if len(f.Causes) > 0 {
 		c := f.Causes[0]
 		args["Cause"], args["Share"] = c.name.Say(), fmt.Sprintf("%.0f", 100*float64(c.Count)/float64(max(f.Recipients, 1)))
-		h.Says = finding.S("{{.N}} messages ({{.Size}}) wait for {{.Domains}} domains, the oldest for {{.Age}}; {{.Share}} % because of: {{.Cause}}.", args)
+		h.Says = finding.S("{{.N}} {{plural .N \"message\" \"messages\"}} ({{.Size}}) {{plural .N \"waits\" \"wait\"}} for {{.Domains}} {{plural .Domains \"domain\" \"domains\"}}, the oldest for {{.Age}}; {{.Share}} % because of: {{.Cause}}.", args)
 		h.Owner = c.Owner
 	} else {
-		h.Says = finding.S("{{.N}} messages ({{.Size}}) wait for {{.Domains}} domains, the oldest for {{.Age}}.", args)
+		h.Says = finding.S("{{.N}} {{plural .N \"message\" \"messages\"}} ({{.Size}}) {{plural .N \"waits\" \"wait\"}} for {{.Domains}} {{plural .Domains \"domain\" \"domains\"}}, the oldest for {{.Age}}.", args)
 	}
 	return h
 }
@@ -290,7 +290,10 @@ func oldSection(f *Facts) finding.Section {
 	sec := finding.Section{Title: finding.S("Oldest", nil), Columns: []finding.Sentence{
 		finding.S("queue id", nil), finding.S("age", nil), finding.S("from", nil), finding.S("to", nil)}}
 	for _, o := range f.Oldest {
-		sec.Rows = append(sec.Rows, finding.Cells(finding.Raw(o.ID), finding.S("{{.Age}} old", finding.Args{"Age": f.At.Sub(o.At)}), finding.Raw("<"+o.Sender+">"), finding.Raw(o.To)))
+		sec.Rows = append(sec.Rows, finding.Cells(finding.Raw(o.ID), finding.Sentence{Msg: durationMsg, Args: finding.Args{"D": f.At.Sub(o.At)}}, finding.Raw("<"+o.Sender+">"), finding.Raw(o.To)))
 	}
 	return sec
 }
+
+// durationMsg is a span and nothing else: the same in every language but for its unit.
+const durationMsg finding.Msg = "{{.D}}"

@@ -243,11 +243,15 @@ func (t *Tally) word(r *rec) {
 	}
 	switch r.kind {
 	case event.Filter, event.Screen, event.Policy, event.Sieve:
-		kind += " " + string(r.a) + " " + string(r.c) + string(r.d)
+		for _, w := range [...][]byte{r.a, r.c, r.d} {
+			if len(w) > 0 {
+				kind += " " + string(w)
+			}
+		}
 		r.text = nil
 	case event.Warning, event.Trouble, event.Started, event.Lost:
 		kind += " " + string(r.a)
 	}
-	key := normalise(kind, r.text)
+	key := bytes.TrimSpace(normalise(kind, r.text)) // a verdict alone has no text behind it
 	*t.words.at(t.hash(key), key)++
 }
