@@ -246,8 +246,9 @@ func playAll(t *testing.T, w *World, row *Row) (where map[string]string, leave f
 		} else {
 			t.Fatalf("%s: no host %s", s.name, s.host)
 		}
-		where[s.name] = joinPort(addr, s.port)
-		playing.Go(func() { kept[i], errs[i] = s.act(t.Context(), from, where[s.name]) })
+		at := joinPort(addr, s.port) // the map is written on while the scenes play
+		where[s.name] = at
+		playing.Go(func() { kept[i], errs[i] = s.act(t.Context(), from, at) })
 	}
 	playing.Wait()
 	for i, err := range errs {
