@@ -1,4 +1,4 @@
-.PHONY: ui ui-deps ui-install ui-test
+.PHONY: ui ui-deps ui-install ui-test ui-types
 
 # Builds the pages into internal/web/dist, from where the next `make build` takes them. Needs Node.js 20.19 or later.
 ui: ui-deps
@@ -9,6 +9,10 @@ ui-deps: ui/node_modules/.package-lock.json
 ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
 	cd ui && npm ci --silent --no-audit --no-fund
 	touch $@
+
+# Makes the shapes of the API anew from docs/openapi.json and holds the pages against them; part of `make ui`.
+ui-types: ui-deps
+	cd ui && npm run --silent types
 
 # Drives the pages in Chromium (Debian's, or the one that CHROMIUM names). Run `make ui build` before.
 ui-test: ui-deps

@@ -18,7 +18,7 @@ const stored = (page) =>
 
 before(async () => {
   browser = await launch();
-  server = await serve(`[serve]\nbase_path = "/mail/why"\n[[intake]]\nkind = "files"\npaths = ["DIR/mail.log"]\n`, { "mail.log": mailLog() });
+  server = await serve(`[serve]\nbase_path = "/mail/why"\nresolvers = ["127.0.0.1:1"]\n[[intake]]\nkind = "files"\npaths = ["DIR/mail.log"]\n[[monitor]]\nid = "mine"\nkind = "domain"\ntitle = "Our domain"\nevery = "1h"\nfail_after = 1\n[monitor.args]\ndomain = "mine.invalid"\n`, { "mail.log": mailLog() });
   const page = await open(browser, `${server.url}#/setup?token=${server.token}`);
   await page.waitForSelector('input[name="token"]');
   await accessible(page, "set-up");
@@ -201,4 +201,32 @@ on("a helpdesk finds the mail of its domains and no other", { as: "li" }, async 
   assert.equal(await desk.locator("main ul li").count(), 0);
   assert.deepEqual(desk.faults, []);
   await desk.context().close();
+});
+
+on("a monitor of the configuration file fails, is taken on and muted; one of the page is made and deleted", { as: "li" }, async (page) => {
+  await visit(page, "#/monitors", "main table");
+  await page.getByRole("link", { name: "Our domain" }).first().click();
+  await says(page, "kept in the configuration file");
+  assert.equal(await page.getByRole("link", { name: "Edit" }).count(), 0);
+  await page.getByRole("button", { name: "Run now" }).click();
+  await page.waitForSelector("main tbody .mark"); // a sample
+  await page.getByRole("button", { name: "Mute", exact: true }).click();
+  await page.getByLabel("Reason").fill("provider is asked");
+  await page.locator("dialog button.main").click();
+  await says(page, "provider is asked");
+  await page.getByRole("button", { name: "Unmute" }).click();
+  await page.getByRole("button", { name: "Mute", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Replay 30 days" }).click();
+  await page.waitForSelector(".replay");
+  await accessible(page, "monitor");
+  await visit(page, "#/monitors/new", "main select");
+  await page.getByLabel("Kind").selectOption("domain");
+  await page.getByLabel("Domain *").fill("partner.invalid");
+  await page.getByLabel("Title").fill("Our partner");
+  await page.getByRole("button", { name: "Save" }).click();
+  await says(page, "Our partner: ");
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await page.locator("dialog button.danger").click();
+  await page.waitForFunction(() => location.hash === "#/monitors");
+  await page.waitForFunction(() => !document.querySelector("main").innerText.includes("Our partner"));
 });
