@@ -49,8 +49,8 @@ type Stretch struct {
 }
 
 // Gather searches a shelf for the query and follows every id of what it finds, as Scan does with files. Journeys come in
-// the order of their start: oldest first they are all gathered before the first is given, newest first each as soon as it
-// is certain that no later one will come.
+// the order of their start: oldest first they are all gathered before the first is given (see tooMany), newest first each as
+// soon as it is certain that no later one will come.
 func Gather(ctx context.Context, shelf Shelf, q Query, opt Options) iter.Seq2[*Journey, error] {
 	return func(yield func(*Journey, error) bool) {
 		keys, all, err := q.keys(ctx, shelf)
@@ -193,7 +193,7 @@ func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey
 	}
 	for len(pieces) > 0 {
 		n = min(n, len(pieces))
-		if err := g.some(ctx, pieces[:n]); err != nil {
+		if more, err := g.some(ctx, pieces[:n], yield); err != nil || !more {
 			return err
 		}
 		done += n
@@ -223,24 +223,33 @@ func (g *gathering) release(moment int64, yield func(*Journey) bool) bool {
 	return true
 }
 
+// tooMany is how many lines of journeys may wait for their turn, oldest first. What is wider is given in the order of the
+// first lines, as from files, each journey built when its turn comes.
+const tooMany = 200_000
+
 // some finds the journeys that begin a search in the pieces.
-func (g *gathering) some(ctx context.Context, pieces []Piece) error {
+func (g *gathering) some(ctx context.Context, pieces []Piece, yield func(*Journey) bool) (more bool, err error) {
 	f, err := g.closure(ctx, pieces)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for j := range f.Journeys(ctx) {
 		e := queued{j: j, started: startOf(j.ID()), id: j.ID()}
-		if !g.told[e.id] && g.after(e) {
-			g.told[e.id] = true
-			if g.sessions < g.q.Sessions {
-				g.sessions++
-				f.Session(j)
-			}
+		if g.told[e.id] || !g.after(e) {
+			continue
+		}
+		g.told[e.id] = true
+		if g.sessions < g.q.Sessions {
+			g.sessions++
+			f.Session(j)
+		}
+		if g.q.Newest || f.Lines <= tooMany {
 			heap.Push(&g.line, e)
+		} else if g.given++; !yield(j) || g.given == g.q.Limit {
+			return false, nil
 		}
 	}
-	return ctx.Err()
+	return true, ctx.Err()
 }
 
 // after tells whether the journey is behind the place where the last page ended.
