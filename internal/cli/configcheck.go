@@ -79,7 +79,6 @@ func (c *Config) problems() []problem {
 type configError struct {
 	name string
 	rows []finding.Row
-	more int
 	err  error
 }
 

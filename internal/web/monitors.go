@@ -231,12 +231,12 @@ func (s *Server) definition(t *MonitorTerms, base monitor.Definition) (monitor.D
 	if k != nil && k.Machine {
 		return d, at("kind", finding.S("{{.Kind}} reads this machine: it is set up in the configuration file only", finding.Args{"Kind": d.Kind}))
 	}
-	for _, p := range s.o.Monitors.Config().Check(&d, s.o.Monitors.Kinds(), names) {
+	if bad := s.o.Monitors.Config().Check(&d, s.o.Monitors.Kinds(), names); len(bad) > 0 {
 		var words []string
-		for _, x := range p.Path {
+		for _, x := range bad[0].Path {
 			words = append(words, fmt.Sprint(x))
 		}
-		return d, at(strings.Join(words, "."), p.Says)
+		return d, at(strings.Join(words, "."), bad[0].Says)
 	}
 	return d, nil
 }

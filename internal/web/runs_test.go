@@ -68,8 +68,7 @@ func (f *fakeRunner) Prepare(kind string, args map[string]string) (*runs.Job, er
 func runHouse(t *testing.T) (*house, *fakeRunner) {
 	t.Helper()
 	f := &fakeRunner{}
-	var h *house
-	h = newHouse(t, func(o *web.Options) { o.Runner = f })
+	h := newHouse(t)
 	h.again(func(o *web.Options) { o.Runner, o.Runs = f, h.state })
 	return h, f
 }

@@ -230,7 +230,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	if err := h.Shutdown(grace); err != nil {
-		err = h.Close()
+		s.o.Log.Info("requests were cut off at the end", "error", err)
+		_ = h.Close() // what is open is to be closed, not to be waited for
 	}
 	<-done
 	return nil
