@@ -120,12 +120,11 @@ ports`, `ports`, "monitor 0 args host", "server wants host"},
 		found := false
 		bad := parse(t, text).Validate(Kinds(), nil)
 		for _, p := range bad {
-			path := strings.Trim(fmt.Sprint(p.Path...), "[]")
 			var words []string
 			for _, x := range p.Path {
 				words = append(words, fmt.Sprint(x))
 			}
-			path = strings.Join(words, " ")
+			path := strings.Join(words, " ")
 			found = found || path == c.path && strings.HasPrefix(p.Says.String(), c.says)
 		}
 		if !found || len(bad) > 2 {

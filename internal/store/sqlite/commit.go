@@ -46,7 +46,6 @@ type file struct {
 	id     int32
 	layout *logs.Layout
 	bytes  int64 // text stored of a stream whose positions are no bytes
-	isNew  bool  // not stored yet
 	head   []byte
 }
 

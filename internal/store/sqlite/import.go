@@ -68,7 +68,6 @@ type importer struct {
 	source   string
 	name     string
 	head     []byte
-	file     int32
 	from     int64 // stored before
 	progress func(int64)
 	out      Imported

@@ -50,8 +50,6 @@ type segment struct {
 	parts  map[int64]*part
 	fresh  map[int64][]digest.Key
 	sealed bool
-	since  int64 // of a sealed segment
-	until  int64
 	hours  []hourRow // of a sealed segment, once they were asked for
 }
 

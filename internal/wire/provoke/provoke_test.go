@@ -172,5 +172,9 @@ func TestHostile(t *testing.T) {
 func FuzzReply(f *testing.F) {
 	f.Add("250-mx.test")
 	f.Add("25")
-	f.Fuzz(func(_ *testing.T, l string) { cutReply(l) })
+	f.Fuzz(func(t *testing.T, l string) {
+		if code, more, ok := cutReply(l); ok != (len(code) == 3) || more && !ok {
+			t.Errorf("%q: %q %v %v", l, code, more, ok)
+		}
+	})
 }
