@@ -123,7 +123,7 @@ type part struct {
 
 // parts are the rooms of the service, built in this order and closed in the reverse. A builder gives nil where the
 // configuration does not ask for its part.
-var parts = []func(context.Context, *service) (*part, error){journeysPart, retentionPart, intakePart, queuePart, inboxPart, watchPart, deskPart}
+var parts = []func(context.Context, *service) (*part, error){journeysPart, retentionPart, intakePart, queuePart, inboxPart, watchPart, deskPart, metricsPart}
 
 // serve runs the service until the context ends.
 func (a *app) serve(ctx context.Context, o serveOptions) (err error) {

@@ -409,6 +409,12 @@ func (r *Runner) conclude(ctx context.Context, def *Definition, kind *Kind, s St
 		c.State, c.Events = Step(def.ID, def.Rule(), s, ran.Observation, acked)
 		proposal = r.proposes(def, c, ran.Observation)
 	}
+	for i := range ran.Sample.Points {
+		if v := ran.Sample.Points[i].Values; len(v) > 0 {
+			c.State.Values = v
+			break
+		}
+	}
 	c.hush(mute != nil || !def.IsArmed())
 	if snap != nil {
 		c.State.Snapshot = snap

@@ -24,30 +24,31 @@ type Flap struct {
 
 // State is what a monitor knows between two runs. The zero State is that of one that never ran.
 type State struct {
-	Known      Verdict      `json:"known"`                // OK or Failing as confirmed; None before the first known observation
-	Since      time.Time    `json:"since,omitzero"`       // of Known: the first observation that showed it
-	Streak     int          `json:"streak,omitempty"`     // known observations in a row that say StreakOf
-	StreakOf   Verdict      `json:"streak_of,omitempty"`  //
-	StreakFrom time.Time    `json:"streak_from,omitzero"` //
-	Unknowns   int          `json:"unknowns,omitempty"`   // runs in a row that could not test
-	UnknownAt  time.Time    `json:"unknown_at,omitzero"`  // the first of them
-	Blind      bool         `json:"blind,omitempty"`      // it was told that it cannot test
-	Changes    []time.Time  `json:"changes,omitempty"`    // confirmed changes within Flap.Within
-	Flapping   bool         `json:"flapping,omitempty"`   //
-	Incident   string       `json:"incident,omitempty"`   // the open one
-	Keys       []string     `json:"keys,omitempty"`       // what was told to fail in it
-	Fresh      []string     `json:"fresh,omitempty"`      // what fails besides, not yet told
-	FreshRuns  int          `json:"fresh_runs,omitempty"` // in so many observations in a row
-	Told       time.Time    `json:"told,omitzero"`        // when the open incident was last told
-	Aloud      bool         `json:"aloud,omitempty"`      // the open incident was told, and its end must be, too
-	Proposed   bool         `json:"proposed,omitempty"`   // an action was proposed for the open incident
-	Last       *Observation `json:"last,omitempty"`       //
-	LastKnown  *Observation `json:"last_known,omitempty"` // the last that was not Unknown
-	Maintained time.Time    `json:"maintained,omitzero"`  // last run within a maintenance window
-	Runs       int64        `json:"runs,omitempty"`       // so far
-	Failures   int64        `json:"failures,omitempty"`   // so far
-	Blinds     int64        `json:"blind_runs,omitempty"` // so far: could not test
-	Snapshot   []byte       `json:"snapshot,omitempty"`   // what the next run of a comparing kind is held against
+	Known      Verdict            `json:"known"`                // OK or Failing as confirmed; None before the first known observation
+	Since      time.Time          `json:"since,omitzero"`       // of Known: the first observation that showed it
+	Streak     int                `json:"streak,omitempty"`     // known observations in a row that say StreakOf
+	StreakOf   Verdict            `json:"streak_of,omitempty"`  //
+	StreakFrom time.Time          `json:"streak_from,omitzero"` //
+	Unknowns   int                `json:"unknowns,omitempty"`   // runs in a row that could not test
+	UnknownAt  time.Time          `json:"unknown_at,omitzero"`  // the first of them
+	Blind      bool               `json:"blind,omitempty"`      // it was told that it cannot test
+	Changes    []time.Time        `json:"changes,omitempty"`    // confirmed changes within Flap.Within
+	Flapping   bool               `json:"flapping,omitempty"`   //
+	Incident   string             `json:"incident,omitempty"`   // the open one
+	Keys       []string           `json:"keys,omitempty"`       // what was told to fail in it
+	Fresh      []string           `json:"fresh,omitempty"`      // what fails besides, not yet told
+	FreshRuns  int                `json:"fresh_runs,omitempty"` // in so many observations in a row
+	Told       time.Time          `json:"told,omitzero"`        // when the open incident was last told
+	Aloud      bool               `json:"aloud,omitempty"`      // the open incident was told, and its end must be, too
+	Proposed   bool               `json:"proposed,omitempty"`   // an action was proposed for the open incident
+	Last       *Observation       `json:"last,omitempty"`       //
+	LastKnown  *Observation       `json:"last_known,omitempty"` // the last that was not Unknown
+	Maintained time.Time          `json:"maintained,omitzero"`  // last run within a maintenance window
+	Runs       int64              `json:"runs,omitempty"`       // so far
+	Failures   int64              `json:"failures,omitempty"`   // so far
+	Blinds     int64              `json:"blind_runs,omitempty"` // so far: could not test
+	Snapshot   []byte             `json:"snapshot,omitempty"`   // what the next run of a comparing kind is held against
+	Values     map[string]float64 `json:"values,omitempty"`     // of the last run that measured, seen from the first vantage point
 }
 
 // EventKind says what happened to a monitor.
