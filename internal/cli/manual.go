@@ -51,6 +51,9 @@ func (a *app) docsCommand() *cobra.Command {
 					return err
 				}
 			}
+			if err := writeConfigSchema(filepath.Join(args[0], "config.schema.json")); err != nil {
+				return err
+			}
 			return writeOpenAPI(filepath.Join(args[0], "openapi.json"))
 		},
 	}
