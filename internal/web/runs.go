@@ -175,8 +175,7 @@ func (s *Server) startRun(ctx context.Context, in *runIn) (*runOut, error) {
 	x := s.live.start(r)
 	out := &runOut{rowOfRun(r, langOf(ctx))}
 	s.work.Go(func() {
-		defer leave()
-		s.execute(x, job, k.Kept)
+		s.execute(x, job, k.Kept, leave)
 	})
 	return out, nil
 }
@@ -196,7 +195,7 @@ func kept(k *runs.Kind, args map[string]string) map[string]string {
 const longestRun = 5 * time.Minute
 
 // execute does a run and stores it. Whoever is told that it is done finds it where it stays: it is stored first.
-func (s *Server) execute(x *liveRun, job *runs.Job, store bool) {
+func (s *Server) execute(x *liveRun, job *runs.Job, store bool, leave func()) {
 	ctx, cancel := context.WithTimeout(s.runCtx, longestRun)
 	defer cancel()
 	reports, err := s.attempt(ctx, job, x)
@@ -222,6 +221,7 @@ func (s *Server) execute(x *liveRun, job *runs.Job, store bool) {
 			s.live.forget(end.ID)
 		}
 	}
+	leave() // before anybody is told: who knows of the end may begin the next one
 	x.change(func(r *runs.Run) { *r = end })
 }
 
