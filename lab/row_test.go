@@ -111,6 +111,9 @@ type rowOutcome struct {
 
 func (c *rowCase) run(ctx context.Context, r *Row, bin string) rowOutcome {
 	command := []string{bin, "path", c.target()}
+	if c.name != "loss" { // where waiting for what never comes would take all the time
+		command = append(command, "--wait", "2s")
+	}
 	if c.user {
 		command = append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"}, command...)
 	}

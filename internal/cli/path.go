@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,9 @@ ICMP needs root or CAP_NET_RAW; without it UDP and TCP still trace, on Linux. Th
 			}
 			if opt.MaxHops < 1 || opt.MaxHops > 64 {
 				return usage(finding.S("--max-hops wants a number from 1 to 64", nil), finding.Sentence{})
+			}
+			if opt.Wait < 0 || opt.Wait > time.Minute {
+				return usage(finding.S("--wait wants a time of up to a minute, such as 2s", nil), finding.Sentence{})
 			}
 			for _, m := range methods {
 				switch m := route.Method(m); m {
@@ -70,6 +74,7 @@ ICMP needs root or CAP_NET_RAW; without it UDP and TCP still trace, on Linux. Th
 	}
 	c.Flags().IntVar(&opt.Rounds, "rounds", 10, a.say("how often each hop is asked; three times as often where packets are lost"))
 	c.Flags().IntVar(&opt.MaxHops, "max-hops", 30, a.say("how far to go"))
+	c.Flags().DurationVar(&opt.Wait, "wait", 0, a.say("longest wait for an answer (default: 1 s, and less where the way is quick)"))
 	c.Flags().StringSliceVar(&methods, "by", nil, a.say("ask by icmp, udp or tcp only (repeatable)"))
 	c.Flags().StringVar(&source, "ip", "", a.say("send from this address of ours"))
 	c.Flags().StringVar(&svg, "svg", "", a.say("write a picture of the way to this file"))

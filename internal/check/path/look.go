@@ -36,7 +36,7 @@ type tracer struct {
 // look traces by all methods: ICMP and UDP first, at once, since they tell how far the host is and no mail server is
 // bothered by them; then TCP to the mail port.
 func (w *Way) look(ctx context.Context, env *check.Env, opt Options, source netip.Addr) {
-	asker := route.Asker{Tape: env.Tape, Source: source}
+	asker := route.Asker{Tape: env.Tape, Source: source, Wait: opt.Wait}
 	if source.Is4() != w.Addr.Is4() {
 		asker.Source = netip.Addr{}
 	}
@@ -231,8 +231,8 @@ func (t *tracer) send(ctx context.Context, hops []int) {
 	for _, ttl := range hops {
 		r.Probes = append(r.Probes, route.Probe{TTL: ttl})
 	}
-	if t.round > 0 && t.worst > 0 { // what is not back after four times the longest answer yet is lost
-		t.ask.Wait = min(time.Second, max(400*time.Millisecond, 4*t.worst))
+	if t.round > 0 && t.worst > 0 && t.opt.Wait == 0 { // what is not back after four times the longest answer yet is lost
+		t.ask.Wait = min(time.Second, max(500*time.Millisecond, 4*t.worst))
 	}
 	t.round++
 	t.trace.Rounds++

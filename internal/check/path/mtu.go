@@ -50,7 +50,7 @@ func lookMTU(ctx context.Context, ask *route.Asker, w *Way) *MTU {
 		return m
 	}
 	a := *ask
-	if d := w.by(m.Method); len(d.Hops) > 0 {
+	if d := w.by(m.Method); len(d.Hops) > 0 && a.Wait == 0 {
 		a.Wait = min(time.Second, max(500*time.Millisecond, 4*d.Hops[len(d.Hops)-1].Worst))
 	}
 	end := w.by(m.Method)

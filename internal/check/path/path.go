@@ -25,10 +25,11 @@ import (
 
 // Options say what to ask.
 type Options struct {
-	Host    string // name or address
-	Port    uint16 // 0 means 25
-	Rounds  int    // of the method that measures; 0 means 10, and more where something is lost
-	MaxHops int    // 0 means 30
+	Host    string        // name or address
+	Port    uint16        // 0 means 25
+	Rounds  int           // of the method that measures; 0 means 10, and more where something is lost
+	MaxHops int           // 0 means 30
+	Wait    time.Duration // for each answer; 0 means up to 1 s, and less where the way is known to be quick
 	Methods []route.Method
 }
 

@@ -153,12 +153,13 @@ func (v *volley) open(i int, s *shot, p Probe) error {
 	return err
 }
 
-// gather reads answers until the time is up, or, if all is set, until no probe waits any more.
+// gather reads answers until the time is up, or, if all is set, until no probe waits any more. What lies in the sockets
+// when the time is up is still read: a busy machine must not take its own lateness for a loss.
 func (v *volley) gather(ctx context.Context, until time.Time, all bool) {
-	for ctx.Err() == nil {
-		left := time.Until(until)
+	for late := 0; ctx.Err() == nil && late < 3; {
+		left := max(time.Until(until), 0)
 		fds, who := v.waiting()
-		if left <= 0 || all && len(fds) == 0 {
+		if len(fds) == 0 && all {
 			return
 		}
 		// In slices, so that a context that ends is seen.
@@ -170,6 +171,11 @@ func (v *volley) gather(ctx context.Context, until time.Time, all bool) {
 		for i := range fds {
 			if n > 0 && fds[i].Revents != 0 {
 				v.hear(who[i])
+			}
+		}
+		if left == 0 {
+			if late++; n <= 0 {
+				return
 			}
 		}
 	}
@@ -237,7 +243,8 @@ func (v *volley) plain(s *shot) (a Answer, ok bool) {
 				return a, false
 			}
 		} else if _, err := unix.Getpeername(s.fd); err != nil {
-			return a, false // the error was told before
+			s.close() // the error was told before
+			return a, false
 		}
 		return Answer{Kind: Reply, From: target}, true
 	case unix.ECONNREFUSED:
