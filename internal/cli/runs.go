@@ -24,6 +24,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/host"
 	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
+	"github.com/mailwhy/mailwhy/internal/check/path"
 	"github.com/mailwhy/mailwhy/internal/check/receive"
 	"github.com/mailwhy/mailwhy/internal/check/reply"
 	"github.com/mailwhy/mailwhy/internal/check/score"
@@ -85,6 +86,8 @@ var runKinds = []runKind{
 		Fields: []runs.Field{textField("subject", finding.M("IP address or domain"), "192.0.2.25", true)}}, prepare: runBlocklist},
 	{Kind: runs.Kind{Kind: "resolve", Group: "domain", Kept: true, Title: finding.M("Compare resolvers"), About: finding.M("Asks the authoritative servers, this machine and public resolvers the same question, and says who is right."),
 		Fields: []runs.Field{textField("name", finding.M("Name"), "mine.example", true), textField("types", finding.M("Record types, separated by blanks"), "A MX", false)}}, prepare: runResolve},
+	{Kind: runs.Kind{Kind: "path", Group: "server", Kept: true, Title: finding.M("The way to a server"), About: finding.M("Traces the way to a mail server: loss, delay, the hop that filters the mail port, packet sizes."),
+		Fields: []runs.Field{textField("target", finding.M("Host, or host and port"), "mx.partner.example", true)}}, prepare: runPath},
 	{Kind: runs.Kind{Kind: "find", Group: "address", Kept: true, Title: finding.M("Settings of a mail program"), About: finding.M("What to type into a mail program for an address or a domain."),
 		Fields: []runs.Field{textField("address", finding.M("Address or domain"), "li@mine.example", true)}}, prepare: runFind},
 	{Kind: runs.Kind{Kind: "explain", Group: "message", Kept: true, Title: finding.M("Explain a reply"), About: finding.M("What an SMTP reply, a status code or a line of a log or bounce means."),
@@ -133,6 +136,13 @@ func runCheck(args map[string]string) (finding.Subject, survey, error) {
 		env.Probe.SkipSMTP = args["dns_only"] == "true"
 		return domain.Survey(ctx, env, d, domain.Options{}), nil
 	}, badArg("domain", err)
+}
+
+func runPath(args map[string]string) (finding.Subject, survey, error) {
+	h, port, err := hostAndPort(strings.TrimSpace(args["target"]))
+	return finding.Host(h), func(ctx context.Context, env *check.Env) (*finding.Report, error) {
+		return path.Survey(ctx, env, path.Options{Host: h, Port: port})
+	}, badArg("target", err)
 }
 
 func runDeliver(args map[string]string) (finding.Subject, survey, error) {

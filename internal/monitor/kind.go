@@ -82,7 +82,7 @@ type Result struct {
 // Kinds lists every kind of monitor.
 func Kinds() []Kind {
 	return []Kind{
-		domainKind(), changesKind(), serverKind(), deliverKind(), loginKind(), canaryKind(), certificateKind(), blocklistKind(), ipKind(), courtKind(),
+		domainKind(), changesKind(), serverKind(), deliverKind(), loginKind(), canaryKind(), certificateKind(), blocklistKind(), ipKind(), courtKind(), pathKind(),
 		queueKind(), logsKind(), silenceKind(),
 	}
 }

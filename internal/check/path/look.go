@@ -111,6 +111,17 @@ func (w *Way) main() *Trace {
 	return best
 }
 
+// Reached gives the best round trip to the host and the share of packets lost on the way; ok is false where no method
+// reached it.
+func (w *Way) Reached() (rtt time.Duration, loss float64, ok bool) {
+	t := w.main()
+	if !t.reached() {
+		return 0, 0, false
+	}
+	end := &t.Hops[len(t.Hops)-1]
+	return end.Best, end.loss(), true
+}
+
 // last is the distance of the last hop that answered.
 func (t *Trace) last() int {
 	for i := len(t.Hops) - 1; i >= 0; i-- {
