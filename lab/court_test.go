@@ -190,7 +190,15 @@ func TestCourt(t *testing.T) {
 		if a, ok := addrs[c.system]; ok {
 			system = a
 		}
-		wg.Go(func() { outs[i] = c.run(t.Context(), w, bin, dir, system) })
+		wg.Go(func() {
+			outs[i] = c.run(t.Context(), w, bin, dir, system)
+			// After each vain try at the dead server Unbound keeps quiet about staleness for five seconds, and a question
+			// that a busy machine puts twice falls into them.
+			for n := 0; n < 4 && c.name == "stale" && !strings.Contains(string(outs[i].out), `"resolve.stale","verdict":"error"`); n++ {
+				time.Sleep(7 * time.Second)
+				outs[i] = c.run(t.Context(), w, bin, dir, system)
+			}
+		})
 	}
 	wg.Wait()
 	for i, c := range courtCases {
