@@ -70,6 +70,7 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 			e := w.Live(tape)
 			return e, func() { e.DNS.Close() }, nil
 		},
+		Opened: func(ctx context.Context, v *service) error { return keepDemoReports(ctx, v.state, now) },
 		// The page answers once Ready has returned.
 		Ready: func(page, setup string) { ready = true; go func() { failed <- a.demoGreet(ctx, page, setup, stop) }() }})
 	stop()

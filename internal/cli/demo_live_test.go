@@ -84,6 +84,17 @@ func TestDemoLive(t *testing.T) {
 	if len(found.Items) == 0 {
 		t.Error("no journey to wamg@nobody.example")
 	}
+	for _, p := range []string{"monitors", "blocks", "inbox", "queue", "bounces", "reports/dmarc", "reports/tls"} {
+		var seen map[string]json.RawMessage
+		call("GET", p, nil, &seen)
+		full := false
+		for _, v := range seen {
+			full = full || len(v) > len("[{}]") && v[0] == '['
+		}
+		if !full {
+			t.Errorf("%s has nothing to see: %s", p, seen)
+		}
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)

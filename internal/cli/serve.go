@@ -85,11 +85,12 @@ func (a *app) welcome(page, setup string) {
 // serveOptions start a service. Only Config is needed; Data and Listen must be set in it.
 type serveOptions struct {
 	Config *Config
-	Log    *slog.Logger             // nil: to standard error as the configuration says
-	Now    func() time.Time         // nil: the clock
-	Ready  func(page, setup string) // called when the page answers; setup is the one-time link, "" when there are users
-	Env    newEnv                   // the door of one run to the world and what closes it; nil: the Internet
-	Load   func() (*Config, error)  // reads the configuration again; nil: no reload
+	Log    *slog.Logger                          // nil: to standard error as the configuration says
+	Now    func() time.Time                      // nil: the clock
+	Opened func(context.Context, *service) error // called before the page answers; nil: nothing to add
+	Ready  func(page, setup string)              // called when the page answers; setup is the one-time link, "" when there are users
+	Env    newEnv                                // the door of one run to the world and what closes it; nil: the Internet
+	Load   func() (*Config, error)               // reads the configuration again; nil: no reload
 	Reload <-chan os.Signal
 }
 
@@ -157,6 +158,11 @@ func (a *app) serve(ctx context.Context, o serveOptions) (err error) {
 		}
 		if p != nil {
 			running = append(running, p)
+		}
+	}
+	if o.Opened != nil {
+		if err := o.Opened(ctx, v); err != nil {
+			return err
 		}
 	}
 	l, err := v.listen(ctx)
@@ -272,7 +278,7 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 	v.web = web.Options{
 		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Log: v.log, Now: v.now,
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
-		Runner: &runner{v.newEnv}, Runs: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
+		Runner: &runner{v.newEnv}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}
 	if v.web.SignOns, err = signOns(v.cfg.OIDC); err == nil {
 		v.web.UI, err = web.UI()

@@ -57,7 +57,7 @@ type takingIn struct {
 // build makes the intake of a list.
 func (t *takingIn) build(list []intake.Config) error {
 	v := t.v
-	in, err := intake.New(intake.Options{Now: v.now, Local: time.Local, Log: v.log, Spool: filepath.Join(v.cfg.Serve.Data, "spool"), Stdin: v.app.in}, list, v.journeys, nil)
+	in, err := intake.New(intake.Options{Now: v.now, Local: time.Local, Log: v.log, Spool: filepath.Join(v.cfg.Serve.Data, "spool"), Stdin: v.app.in}, list, v.journeys, v.state)
 	if err == nil {
 		t.mu.Lock()
 		t.in = in

@@ -39,6 +39,7 @@ func everything(t *testing.T) func(*web.Options) {
 		}
 		t.Cleanup(func() { state.Close() })
 		o.Desk = &change.Desk{Store: state, Now: o.Now}
+		o.Reports = state
 		o.Queues = func() []web.Queue { return nil }
 		o.MonitorCounts = func(context.Context) (web.MonitorCounts, error) { return web.MonitorCounts{}, nil }
 		o.Runner = &fakeRunner{}

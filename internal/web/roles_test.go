@@ -28,6 +28,7 @@ var who = map[string]string{
 	"POST /monitors/{id}/run": "opa", "POST /monitors/{id}/ack": "opa", "POST /monitors/{id}/mute": "opa", "POST /monitors/{id}/unmute": "opa",
 	"GET /monitors/{id}/samples": "vopa", "POST /monitors/{id}/replay": "vopa", "GET /incidents": "vopa", "GET /incidents/{id}": "vopa",
 	"GET /proposals": "vopa", "POST /proposals/{id}/approve": "pa", "POST /proposals/{id}/refuse": "pa",
+	"GET /reports/dmarc": "vhopa", "GET /reports/tls": "vhopa",
 	"GET /settings": "vhopa", "PUT /settings": "vhopa",
 }
 

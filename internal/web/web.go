@@ -60,6 +60,7 @@ type Options struct {
 	Journeys      Journeys        // nil: nothing is taken in
 	Inbox         Inbox           // nil: no test inbox
 	Desk          *change.Desk    // nil: no blocklist of our own
+	Reports       Reports         // nil: none are kept
 	Queues        func() []Queue  // as they were looked at last; nil: nobody looks
 	MonitorCounts func(context.Context) (MonitorCounts, error)
 
@@ -147,6 +148,7 @@ func (s *Server) routes() {
 		(*Server).queueRoutes,
 		(*Server).inboxRoutes,
 		(*Server).blockRoutes,
+		(*Server).reportRoutes,
 		(*Server).runRoutes,
 		(*Server).monitorRoutes,
 		(*Server).userRoutes,

@@ -37,6 +37,7 @@ var migrations = []string{
 	outboxSchema,
 	runsHeadlines,
 	holdsSchema,
+	reportsSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
