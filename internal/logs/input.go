@@ -74,11 +74,25 @@ func Open(name string) (*Input, error) {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", name, ErrEmpty)
 	}
-	if in.Format = magic(in.head); in.Format == "plain" {
+	if in.Format = magic(in.head); in.Format == "plain" && !in.broken() {
 		return in, in.check()
 	}
 	in.packed = f
 	return in.decode(bufio.NewReaderSize(f, 1<<18))
+}
+
+// broken tells lines of JSON that must be mended as they are read, which takes a look at all of them.
+func (in *Input) broken() bool {
+	if in.head[0] != '{' {
+		return false
+	}
+	stop := errors.New("found")
+	return in.Each(func(block []byte, _ int64) error {
+		if brokenJSON(block) {
+			return stop
+		}
+		return nil
+	}) == stop
 }
 
 // Twice tells whether Again can be used: there is a file to go back to, and unpacking it again does not take long.
@@ -146,6 +160,9 @@ func (in *Input) decode(br *bufio.Reader) (*Input, error) {
 			return nil, fmt.Errorf("%s: %w", in.Name, err)
 		}
 		return nil, fmt.Errorf("%s: %w", in.Name, ErrEmpty)
+	}
+	if head[0] == '{' {
+		in.stream = newJSON(text, in.head)
 	}
 	return in, in.check()
 }
