@@ -116,6 +116,7 @@ func Scan(ctx context.Context, inputs []*logs.Input, q Query, opt Options) (*Fou
 	}
 	s.run(ctx)
 	for _, src := range f.sources {
+		src.keepText()
 		if src.err == nil && src.spill != nil {
 			src.err = src.spill.err
 		}
@@ -127,6 +128,19 @@ func Scan(ctx context.Context, inputs []*logs.Input, q Query, opt Options) (*Fou
 		}
 	}
 	return f, ctx.Err()
+}
+
+// keepText puts the pieces of a stream that were small enough to stay where the text of the others is read from.
+func (src *source) keepText() {
+	if src.spill == nil {
+		return
+	}
+	for _, st := range src.blocks {
+		if st.text != nil && !st.aside {
+			src.spill.write(st.text, st.start) // an error stays in the spill and is reported
+			st.text, st.aside = nil, true
+		}
+	}
 }
 
 // plainFile reads a seekable input at any place.
