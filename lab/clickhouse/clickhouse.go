@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,13 +96,8 @@ func (c *Cluster) start(ctx context.Context, shards, replicas int) error {
 	if err := c.startZooKeeper(ctx); err != nil {
 		return err
 	}
-	for _, s := range c.Servers {
-		if err := s.begin(); err != nil {
-			return err
-		}
-	}
-	for _, s := range c.Servers {
-		if err := s.ready(ctx); err != nil {
+	for _, s := range c.Servers { // one after the other: ZooKeeper is slow while it is young
+		if err := s.Restart(ctx); err != nil {
 			return err
 		}
 	}
@@ -205,10 +201,11 @@ func (s *Server) begin() error {
 	return err
 }
 
+// ready waits until the server answers and has its session with ZooKeeper.
 func (s *Server) ready(ctx context.Context) error {
 	client := http.Client{Timeout: 5 * time.Second}
 	return s.p.until(ctx, fmt.Sprintf("clickhouse-server %d.%d", s.Shard, s.Replica), func() bool {
-		r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/ping", s.HTTP))
+		r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/?query=", s.HTTP) + url.QueryEscape("SELECT count() FROM system.zookeeper WHERE path = '/'"))
 		if err != nil {
 			return false
 		}
@@ -224,12 +221,19 @@ func (s *Server) Kill() {
 	}
 }
 
-// Restart starts it again where it was, and waits until it answers.
-func (s *Server) Restart(ctx context.Context) error {
-	if err := s.begin(); err != nil {
-		return err
+// Restart starts it where it was, and waits until it answers. Servers of 18.16 crash when ZooKeeper does not take their
+// first session in time: such a one is started once more.
+func (s *Server) Restart(ctx context.Context) (err error) {
+	for range 5 {
+		if err = s.begin(); err != nil {
+			return err
+		}
+		if err = s.ready(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+		s.Kill()
 	}
-	return s.ready(ctx)
+	return err
 }
 
 // process is a program that was started here.

@@ -13,6 +13,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/mailwhy/mailwhy/internal/store"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
 )
 
@@ -50,7 +51,7 @@ type segment struct {
 	parts  map[int64]*part
 	fresh  map[int64][]digest.Key
 	sealed bool
-	hours  []hourRow // of a sealed segment, once they were asked for
+	hours  []store.Hour // of a sealed segment, once they were asked for
 }
 
 // span is the time of a block's lines; the number of the block is its place in the list plus one.

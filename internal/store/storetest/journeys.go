@@ -43,9 +43,12 @@ func Now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
 // Journeys is the contract of a store of journeys. Its measure is the search through plain files (trace.Scan): what was
 // stored is found as the same journeys, to the last byte of their JSON, however the lines came in. data is the folder of real
-// logs; what needs them is skipped without.
-func Journeys(t *testing.T, data string, open Open) {
-	t.Run("same as files", func(t *testing.T) { sameAsFiles(t, open) })
+// logs; what needs them is skipped without. sizes are how many lines a batch has at most; none means 3, 40 and 5000.
+func Journeys(t *testing.T, data string, open Open, sizes ...int) {
+	if len(sizes) == 0 {
+		sizes = []int{3, 40, 5000}
+	}
+	t.Run("same as files", func(t *testing.T) { sameAsFiles(t, open, sizes) })
 	t.Run("same as files, real logs", func(t *testing.T) { realLogs(t, data, open) })
 	t.Run("positions", func(t *testing.T) { positions(t, open) })
 	t.Run("paging", func(t *testing.T) { paging(t, open) })
@@ -172,8 +175,8 @@ func Ask(t *testing.T, what string) trace.Query {
 	return q
 }
 
-// compare holds the store against the files.
-func compare(t *testing.T, s trace.Store, files []File, q trace.Query) int {
+// Compare holds the store against the files, and gives the number of journeys.
+func Compare(t *testing.T, s trace.Store, files []File, q trace.Query) int {
 	t.Helper()
 	want, got := fromFiles(t, files, q), fromStore(t, s, q)
 	if !slices.Equal(want, got) {
@@ -251,9 +254,9 @@ func Questions() []string {
 
 // sameAsFiles holds every question against the files, with the lines coming in in pieces of several sizes, and again
 // after the store was opened anew.
-func sameAsFiles(t *testing.T, open Open) {
+func sameAsFiles(t *testing.T, open Open, sizes []int) {
 	files := World()
-	for _, n := range []int{3, 40, 5000} {
+	for _, n := range sizes {
 		t.Run(fmt.Sprintf("%d lines", n), func(t *testing.T) {
 			folder := t.TempDir()
 			s := open(t, folder)
@@ -262,17 +265,17 @@ func sameAsFiles(t *testing.T, open Open) {
 				for _, what := range Questions() {
 					q := Ask(t, what)
 					q.Sessions = 1 << 20
-					compare(t, s, files, q)
+					Compare(t, s, files, q)
 				}
 				q := trace.Query{Kind: trace.ByFate, Status: event.Bounced}
-				if n := compare(t, s, files, q); n != 60 {
+				if n := Compare(t, s, files, q); n != 60 {
 					t.Errorf("%d bounced journeys, want 60", n)
 				}
-				compare(t, s, files, trace.Query{Kind: trace.ByFate, Rejected: true})
-				compare(t, s, files, trace.Query{Kind: trace.ByFate})
+				Compare(t, s, files, trace.Query{Kind: trace.ByFate, Rejected: true})
+				Compare(t, s, files, trace.Query{Kind: trace.ByFate})
 				q = Ask(t, "li@mine.example")
 				q.Since, q.Until = Now().Add(-100*time.Minute), Now().Add(-90*time.Minute)
-				if n := compare(t, s, files, q); n == 0 || n > 30 {
+				if n := Compare(t, s, files, q); n == 0 || n > 30 {
 					t.Errorf("%d journeys in ten minutes", n)
 				}
 				if err := s.Close(); err != nil {
@@ -302,7 +305,7 @@ func realLogs(t *testing.T, data string, open Open) {
 			for _, what := range words(f.Text) {
 				if q, err := trace.ParseQuery(what); err == nil {
 					q.Sessions = 1 << 20
-					if n := compare(t, s, []File{f}, q); n > 0 {
+					if n := Compare(t, s, []File{f}, q); n > 0 {
 						asked++
 					}
 				}
@@ -388,8 +391,8 @@ func positions(t *testing.T, open Open) {
 	if err != nil || !p.Same(third.To) || p.At.IsZero() {
 		t.Fatalf("position %+v, want %+v; %v", p, third.To, err)
 	}
-	compare(t, s, []File{{f.Name, f.Text[:third.To.Offset]}}, Ask(t, "A00000000001"))
-	compare(t, s, []File{{f.Name, f.Text[:third.To.Offset]}}, Ask(t, "*@partner.example"))
+	Compare(t, s, []File{{f.Name, f.Text[:third.To.Offset]}}, Ask(t, "A00000000001"))
+	Compare(t, s, []File{{f.Name, f.Text[:third.To.Offset]}}, Ask(t, "*@partner.example"))
 	next := BatchOf(File{f.Name, f.Text}, 0, 3) // the file was rotated: the same name, another file
 	next.From = p
 	next.To.File = "another file"
@@ -522,7 +525,7 @@ func table(t *testing.T, open Open) {
 		t.Fatal(err)
 	}
 	for _, what := range []string{"x0@mine.example", "x4@mine.example", "subject:Hello", "li@mine.example"} {
-		if compare(t, s, f, Ask(t, what)) == 0 {
+		if Compare(t, s, f, Ask(t, what)) == 0 {
 			t.Errorf("%s: nothing", what)
 		}
 	}
