@@ -20,6 +20,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/notify"
+	"github.com/mailwhy/mailwhy/internal/store/clickhouse"
 	"github.com/mailwhy/mailwhy/internal/web"
 )
 
@@ -48,6 +49,7 @@ type ServeConfig struct {
 	TLSKey    string   `toml:"tls_key"`         //
 	Proxies   []string `toml:"trusted_proxies"` // addresses or networks whose X-Forwarded-* are believed
 	Data      string   `toml:"data"`            // folder of everything that is remembered
+	Store     string   `toml:"store"`           // clickhouse://…; "" means the data folder
 	LogFormat string   `toml:"log_format"`      // "text" or "json"
 	LogLevel  string   `toml:"log_level"`       // "debug", "info", "warn" or "error"
 
@@ -206,6 +208,9 @@ func (s *ServeConfig) check() error {
 	}
 	if _, err := prefixes(s.AllowTargets); err != nil {
 		return fmt.Errorf("serve.allow_targets: %w", err)
+	}
+	if s.Store != "" && !strings.HasPrefix(s.Store, clickhouse.Prefix) {
+		return fmt.Errorf("serve.store: %w", clickhouse.ErrURL)
 	}
 	switch s.LogFormat {
 	case "", "text", "json":

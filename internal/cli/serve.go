@@ -30,7 +30,7 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var file, data, listen string
+	var file, data, listen, where string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: a.say("keep running: take logs in, serve the page and the API, watch and alert"),
@@ -51,6 +51,9 @@ Everything is remembered in one folder. The first start prints a link that makes
 				if data != "" {
 					c.Serve.Data = data
 				}
+				if where != "" {
+					c.Serve.Store = where
+				}
 				if c.Serve.Data == "" {
 					c.Serve.Data = a.dataFolder()
 				}
@@ -69,6 +72,7 @@ Everything is remembered in one folder. The first start prints a link that makes
 	f := c.Flags()
 	f.StringVar(&file, "config", "", a.say("configuration file (TOML)"))
 	f.StringVar(&data, "data", "", a.say("folder of everything that is remembered"))
+	f.StringVar(&where, "store", "", a.say("where logs are kept: a ClickHouse server or cluster, clickhouse://user@host:9000,…/database?cluster=name (default: the data folder)"))
 	f.StringVar(&listen, "listen", "", a.say("listen here: [ADDRESS]:PORT (default 127.0.0.1:8025)"))
 	return c
 }

@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/store/clickhouse"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
@@ -24,6 +26,15 @@ type journeyStore interface {
 
 // journeysPart opens the store of logs.
 func journeysPart(ctx context.Context, v *service) (*part, error) {
+	if url := v.cfg.Serve.Store; url != "" {
+		s, err := clickhouse.Open(ctx, url, clickhouse.Options{Dialects: dialects.All(), Local: time.Local, Know: v.know, Now: v.now})
+		if err != nil {
+			return nil, &readError{what: finding.S("the ClickHouse store cannot be opened", nil), err: err}
+		}
+		v.journeys = s
+		v.web.Journeys, v.web.Know = s, v.know
+		return &part{name: "store", close: s.Close}, nil
+	}
 	s, err := sqlite.Open(ctx, v.cfg.Serve.Data, sqlite.Options{Dialects: dialects.All(), Local: time.Local, Know: v.know, Now: v.now,
 		Trouble: func(err error) { v.log.Error("store", "error", err) }})
 	if err != nil {
@@ -57,7 +68,11 @@ type takingIn struct {
 // build makes the intake of a list.
 func (t *takingIn) build(list []intake.Config) error {
 	v := t.v
-	in, err := intake.New(intake.Options{Now: v.now, Local: time.Local, Log: v.log, Spool: filepath.Join(v.cfg.Serve.Data, "spool"), Stdin: v.app.in}, list, v.journeys, v.state)
+	node := ""
+	if v.cfg.Serve.Store != "" { // other machines write to it, too
+		node = hostname()
+	}
+	in, err := intake.New(intake.Options{Now: v.now, Local: time.Local, Log: v.log, Spool: filepath.Join(v.cfg.Serve.Data, "spool"), Stdin: v.app.in, Node: node}, list, v.journeys, v.state)
 	if err == nil {
 		t.mu.Lock()
 		t.in = in

@@ -452,7 +452,7 @@ func (w *writer) number(name string) int64 {
 	defer w.mu.Unlock()
 	n := max(w.s.opt.Now().UnixMicro(), w.lastNo+1)
 	w.lastNo = n
-	return n<<10 | int64(digest.ID([]byte(name))&1023)
+	return n<<10 | int64(digest.Hash([]byte(name))&1023)
 }
 
 // layoutOf asks the dialects whether the first lines of a file are those of a table.
