@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -72,7 +73,7 @@ func (t *takingIn) build(list []intake.Config) error {
 	if v.cfg.Serve.Store != "" { // other machines write to it, too
 		node = hostname()
 	}
-	in, err := intake.New(intake.Options{Now: v.now, Local: time.Local, Log: v.log, Spool: filepath.Join(v.cfg.Serve.Data, "spool"), Stdin: v.app.in, Node: node}, list, v.journeys, v.state)
+	in, err := intake.New(intake.Options{Now: v.now, Local: time.Local, Log: v.log, Spool: filepath.Join(v.cfg.Serve.Data, "spool"), Stdin: v.app.in, Node: node, Dial: &net.Dialer{Timeout: 30 * time.Second}}, list, v.journeys, v.state)
 	if err == nil {
 		t.mu.Lock()
 		t.in = in

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -85,5 +86,35 @@ func TestServeTakesLogsIn(t *testing.T) {
 	}
 	if n := stored(t, data, "partner.example"); n != 3 {
 		t.Errorf("%d journeys after the end, want 3", n)
+	}
+}
+
+// TestServePollsAMailbox holds that a mailbox in the configuration gets a network to be asked by.
+func TestServePollsAMailbox(t *testing.T) {
+	asked := make(chan struct{}, 8)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+			asked <- struct{}{}
+		}
+	}()
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	quietService(t, &Config{Intake: []intake.Config{{Kind: "mailbox", URL: "imap://li@" + l.Addr().String() + "/Reports", PasswordFile: secret}}})
+	select {
+	case <-asked:
+	case <-time.After(time.Minute):
+		t.Error("the mail server was not asked")
 	}
 }
