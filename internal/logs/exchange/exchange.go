@@ -131,7 +131,7 @@ func (Dialect) ParseRow(c *logs.Clock, l *logs.Layout, e *event.Event, sink even
 
 // isHead tells the line that names the columns.
 func isHead(v []byte, first string) bool {
-	return len(v) < 40 && len(v) >= len(first) && v[0]|0x20 == first[0] && spelling.Replace(strings.ToLower(string(v))) == first
+	return first != "" && len(v) < 40 && len(v) >= len(first) && v[0]|0x20 == first[0] && spelling.Replace(strings.ToLower(string(v))) == first
 }
 
 // column keeps one value.

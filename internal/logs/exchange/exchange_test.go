@@ -93,6 +93,7 @@ func TestRecipientStatusList(t *testing.T) {
 func FuzzRow(f *testing.F) {
 	f.Add(tracking, "2026-11-22T01:45:23.123Z,192.0.2.1,h,,,,,SMTP,RECEIVE,1,<m>,n,a;b,,1,2,,,\"x\"\"\",f,f,,I")
 	f.Add("Received,SenderAddress,RecipientAddress,Status\n", "1/1/2026 1:00:00 AM,a,b,Delivered")
+	f.Add("#Fields: ,event-id", "0") // a first column without a name
 	f.Fuzz(func(t *testing.T, head, line string) {
 		l := Dialect{}.Columns([]byte(head))
 		if l == nil {
