@@ -70,10 +70,7 @@ func above(name string, names map[string]bool) bool {
 func Export(w io.Writer, format string, active []Entry, now time.Time) (left []Entry, err error) {
 	var b bytes.Buffer
 	x := &exporter{w: &b, entries: Merged(active)}
-	c := "#"
-	if format == "plain" || format == "nft" || strings.HasPrefix(format, "postfix") || strings.HasPrefix(format, "exim") || format == "rbldnsd" {
-		fmt.Fprintf(&b, "%s mailwhy block export --as %s, %s, entries: %d\n", c, format, now.UTC().Format(time.RFC3339), len(x.entries))
-	}
+	x.line("# mailwhy block export --as %s, %s, entries: %d", format, now.UTC().Format(time.RFC3339), len(x.entries))
 	switch format {
 	case "postfix-cidr":
 		x.cidr()

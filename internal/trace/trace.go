@@ -18,3 +18,22 @@ import (
 type Store interface {
 	Journeys(ctx context.Context, q Query) iter.Seq2[*Journey, error]
 }
+
+// JourneyByID gives the journey of an id, with the lines of its SMTP session, for people limited to the domains (none: no
+// limit). The error is ErrNoJourney where there is none that they may see.
+func JourneyByID(ctx context.Context, s Store, id string, domains []string) (*Journey, error) {
+	q, err := ByID(id)
+	if err != nil {
+		return nil, err
+	}
+	q.Domains, q.Sessions = domains, 1000
+	for j, err := range s.Journeys(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		if j.ID() == id {
+			return j, nil
+		}
+	}
+	return nil, ErrNoJourney
+}

@@ -33,20 +33,7 @@ func (s *Store) Journeys(ctx context.Context, q trace.Query) iter.Seq2[*trace.Jo
 // Journey gives the journey of an id, with the lines of its SMTP session, for people limited to the domains (none: no
 // limit). The error is trace.ErrNoJourney where there is none that they may see.
 func (s *Store) Journey(ctx context.Context, id string, domains []string) (*trace.Journey, error) {
-	q, err := trace.ByID(id)
-	if err != nil {
-		return nil, err
-	}
-	q.Domains, q.Sessions = domains, 1000
-	for j, err := range s.Journeys(ctx, q) {
-		if err != nil {
-			return nil, err
-		}
-		if j.ID() == id {
-			return j, nil
-		}
-	}
-	return nil, trace.ErrNoJourney
+	return trace.JourneyByID(ctx, s, id, domains)
 }
 
 // place is where a piece begins: what it is called in the tables.
