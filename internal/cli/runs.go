@@ -420,8 +420,7 @@ func shortly(req any) string {
 // door makes the Env of one run for users of the page: fresh answers, and nowhere but where the policy lets it.
 func (v *service) door(tape wire.Tape) (*check.Env, func(), error) {
 	s := &v.cfg.Serve
-	policy := &wire.Policy{Private: s.AllowPrivate, Ports: s.AllowPorts}
-	policy.Networks, _ = prefixes(s.AllowTargets) // checked when it was read
+	policy := s.policy()
 	timeout := time.Duration(s.Timeout)
 	if timeout <= 0 {
 		timeout = 10 * time.Second
@@ -438,6 +437,13 @@ func (v *service) door(tape wire.Tape) (*check.Env, func(), error) {
 	e.DNS = dns.New(dns.Options{Servers: s.Resolvers, Timeout: min(timeout, 5*time.Second), Dial: e.Dial, Now: v.now, Tape: tape})
 	v.app.introduce(e)
 	return e, func() { e.DNS.Close() }, nil
+}
+
+// policy says where what users of the page set up may go.
+func (s *ServeConfig) policy() *wire.Policy {
+	p := &wire.Policy{Private: s.AllowPrivate, Ports: s.AllowPorts}
+	p.Networks, _ = prefixes(s.AllowTargets) // checked when it was read
+	return p
 }
 
 // placeOf is the address:port of a resolver as dns.Client.Servers names it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -31,6 +32,10 @@ import (
 // watchPart runs the monitors and sends alerts.
 func watchPart(ctx context.Context, v *service) (*part, error) {
 	d := notify.NewDispatcher(v.state.Outbox(), v.app.notifyDoors(), v.cfg.channels(), v.log)
+	book, err := notify.NewBook(ctx, v.state.Channels(), d, v.cfg.Serve.pageDoors(v.app.notifyDoors()), v.cfg.channels())
+	if err != nil {
+		return nil, err
+	}
 	runner, err := monitor.New(ctx, monitor.Options{
 		Config: v.cfg.monitors(), Store: v.state.Monitors(), Announcer: &herald{d, v.cfg.Serve.PublicURL}, Now: v.now, Log: v.log,
 		Applier: &blocker{v.app, v.state, v.cfg.Serve.Data, v.now}, Doors: v.monitorDoors,
@@ -38,7 +43,7 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.web.Monitors, v.web.Dispatcher = runner, d
+	v.web.Monitors, v.web.Dispatcher, v.web.Channels = runner, d, book
 	v.web.MonitorCounts = func(ctx context.Context) (web.MonitorCounts, error) { return web.MonitorCountsOf(ctx, runner, v.now()) }
 	v.watch, v.alerts = runner, d
 	return &part{
@@ -51,8 +56,8 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 			return nil
 		},
 		reload: func(c *Config) error {
-			d.Reload(c.channels())
-			return runner.Reload(context.WithoutCancel(ctx), c.monitors())
+			ctx := context.WithoutCancel(ctx)
+			return errors.Join(book.Reload(ctx, c.channels()), runner.Reload(ctx, c.monitors()))
 		},
 	}, nil
 }
@@ -198,6 +203,17 @@ func (a *app) localDoors(d *monitor.Doors) {
 // notifyDoors are what channels may touch.
 func (a *app) notifyDoors() *notify.Doors {
 	return &notify.Doors{Secret: a.readSecret, HELO: ownName()}
+}
+
+// pageDoors are what channels made from the page may touch: of the network what the page's probes may, at any port.
+func (s *ServeConfig) pageDoors(d *notify.Doors) *notify.Doors {
+	p := s.policy()
+	p.AnyPort = true
+	dial := p.Dialer(10 * time.Second)
+	return &notify.Doors{HELO: d.HELO, Now: d.Now, Dial: dial, HTTP: &http.Client{
+		Timeout: 30 * time.Second, Transport: &http.Transport{DialContext: dial.DialContext, MaxIdleConns: 10, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // readSecret reads what a reference of a configuration file leads to: the first line of a file, or a variable.

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -18,10 +19,11 @@ type memory struct {
 	incidents map[string]*Incident
 	mutes     map[string]*Mute
 	proposals map[string]*Proposal
+	windows   map[string]Planned
 }
 
 func newMemory() *memory {
-	return &memory{defs: map[string]Definition{}, states: map[string]State{}, waiting: map[string]bool{}, incidents: map[string]*Incident{}, mutes: map[string]*Mute{}, proposals: map[string]*Proposal{}}
+	return &memory{defs: map[string]Definition{}, states: map[string]State{}, waiting: map[string]bool{}, incidents: map[string]*Incident{}, mutes: map[string]*Mute{}, proposals: map[string]*Proposal{}, windows: map[string]Planned{}}
 }
 
 func (m *memory) lock() func() { m.mu.Lock(); return m.mu.Unlock }
@@ -125,6 +127,20 @@ func (m *memory) Mute(_ context.Context, id string, at time.Time) (*Mute, error)
 func (m *memory) PutMute(_ context.Context, id string, x *Mute) error {
 	defer m.lock()()
 	m.mutes[id] = x
+	return nil
+}
+func (m *memory) Windows(context.Context) ([]Planned, error) {
+	defer m.lock()()
+	return slices.Collect(maps.Values(m.windows)), nil
+}
+func (m *memory) PutWindow(_ context.Context, p *Planned) error {
+	defer m.lock()()
+	m.windows[p.ID] = *p
+	return nil
+}
+func (m *memory) DropWindow(_ context.Context, id string) error {
+	defer m.lock()()
+	delete(m.windows, id)
 	return nil
 }
 func (m *memory) PutProposal(_ context.Context, p *Proposal) error {

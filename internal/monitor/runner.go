@@ -346,7 +346,7 @@ func (r *Runner) look(ctx context.Context, config *Config, def *Definition, kind
 		wg.Go(func() { points[i], results[i] = r.one(ctx, def, kind, v, page, before) })
 	}
 	wg.Wait()
-	ran := &Ran{Sample: &Sample{Monitor: def.ID, At: began, Took: max(r.o.Now().Sub(began), 0), Points: points, Maintenance: def.InMaintenance(began)}}
+	ran := &Ran{Sample: &Sample{Monitor: def.ID, At: began, Took: max(r.o.Now().Sub(began), 0), Points: points}}
 	var snap []byte
 	for _, res := range results {
 		if res != nil && ran.Report == nil {
@@ -394,6 +394,9 @@ func (r *Runner) conclude(ctx context.Context, def *Definition, kind *Kind, s St
 	}
 	acked, err := r.acked(ctx, s.Incident)
 	if err != nil {
+		return err
+	}
+	if ran.Sample.Maintenance, err = r.inMaintenance(ctx, def, ran.Sample.At); err != nil {
 		return err
 	}
 	c := &Commit{Monitor: def.ID, Sample: ran.Sample}

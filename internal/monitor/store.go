@@ -38,13 +38,19 @@ type Store interface {
 	Mute(ctx context.Context, id string, at time.Time) (*Mute, error)
 	PutMute(ctx context.Context, id string, m *Mute) error // nil ends it
 
+	// Windows lists the maintenance windows made while mailwhy runs.
+	Windows(ctx context.Context) ([]Planned, error)
+	PutWindow(ctx context.Context, p *Planned) error // in the place of the one with its ID
+	DropWindow(ctx context.Context, id string) error
+
 	PutProposal(ctx context.Context, p *Proposal) error
 	// DecideProposal changes the state of a proposal that is still in state from; ErrClosed where it is not.
 	DecideProposal(ctx context.Context, id string, from, to ProposalState, by string, at time.Time, note string) error
 	Proposal(ctx context.Context, id string) (*Proposal, error)
 	Proposals(ctx context.Context, open bool, limit int) ([]Proposal, error)
 
-	// Prune forgets samples, closed incidents and their events from before a time, and tells how many rows.
+	// Prune forgets samples, closed incidents with their events, and maintenance windows that ended, from before a time, and
+	// tells how many rows.
 	Prune(ctx context.Context, samples, incidents time.Time) (int64, error)
 }
 

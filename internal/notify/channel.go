@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // Config is the part of the configuration file that speaks of channels.
@@ -20,8 +21,12 @@ type Config struct {
 	Channel []Channel `toml:"channel,omitempty" json:"channel,omitempty"`
 }
 
-// Secret refers to a secret: "file:/etc/mailwhy/slack" or "env:MAILWHY_SLACK". It is never the secret itself.
+// Secret refers to a secret: "file:/etc/mailwhy/slack" or "env:MAILWHY_SLACK"; in a channel that was made while mailwhy runs
+// "kept:NAME", a secret of the Shelf. It is never the secret itself.
 type Secret string
+
+// kept begins a reference to a secret of the Shelf.
+const kept = "kept:"
 
 // Channel is one way to wake somebody. Which fields a kind needs is in Kinds.
 type Channel struct {
@@ -45,6 +50,13 @@ type Channel struct {
 	TLS    string   `toml:"tls,omitempty" json:"tls,omitempty"`       // mail: starttls, tls or none; "" means starttls
 	From   string   `toml:"from,omitempty" json:"from,omitempty"`     // mail
 	To     []string `toml:"to,omitempty" json:"to,omitempty"`         // mail
+
+	Made bool `toml:"-" json:"-"` // while mailwhy runs, not in the configuration file
+}
+
+// Refs are the fields that refer to a secret, by key.
+func (c *Channel) Refs() map[string]*Secret {
+	return map[string]*Secret{"hook": &c.Hook, "secret": &c.Secret, "password": &c.Password}
 }
 
 // Kind is a kind of channel, as a value.
@@ -59,6 +71,7 @@ type Kind struct {
 // Doors are what senders may touch.
 type Doors struct {
 	HTTP   *http.Client                     // nil: one that follows no redirects
+	Dial   wire.Dialer                      // of mail; nil: wherever the machine may go
 	Secret func(ref Secret) (string, error) // reads a file or the environment
 	Now    func() time.Time
 	HELO   string // our name, for mail
@@ -117,7 +130,7 @@ func (c *Config) Validate() []Problem {
 		bad := func(key string, s finding.Sentence) { out = append(out, Problem{[]any{"channel", i, key}, s}) }
 		switch {
 		case !idPattern.MatchString(ch.ID):
-			bad("id", finding.S("{{.Name}} is no name: lower-case letters, digits, dots and dashes, at most 63", finding.Args{"Name": ch.ID}))
+			bad("id", badID(ch.ID))
 		case seen[ch.ID]:
 			bad("id", finding.S("{{.Name}} is there twice", finding.Args{"Name": ch.ID}))
 		}
@@ -125,6 +138,10 @@ func (c *Config) Validate() []Problem {
 		ch.check(bad)
 	}
 	return out
+}
+
+func badID(id string) finding.Sentence {
+	return finding.S("{{.Name}} is no name: lower-case letters, digits, dots and dashes, at most 63", finding.Args{"Name": id})
 }
 
 // check says what is wrong with one channel, by key.
@@ -183,11 +200,20 @@ func (c *Channel) set() []string {
 	return out
 }
 
+// right tells whether it is a reference that a channel may have. One that was made while mailwhy runs has those of the shelf
+// alone: it must not read the files of this machine.
+func (s Secret) right(made bool) bool {
+	for _, scheme := range []string{"file:", "env:", kept} {
+		if name, ok := strings.CutPrefix(string(s), scheme); ok {
+			return name != "" && (scheme == kept) == made
+		}
+	}
+	return false
+}
+
 func (c *Channel) checkValues(bad func(string, finding.Sentence)) {
-	for key, s := range map[string]Secret{"hook": c.Hook, "secret": c.Secret, "password": c.Password} {
-		name, isFile := strings.CutPrefix(string(s), "file:")
-		variable, isEnv := strings.CutPrefix(string(s), "env:")
-		if s != "" && (!isFile && !isEnv || isFile && name == "" || isEnv && variable == "") {
+	for key, s := range c.Refs() {
+		if *s != "" && !s.right(c.Made) {
 			bad(key, finding.S("a secret does not stand in the configuration: give file:/PATH or env:NAME", nil)) // and is not repeated here
 		}
 	}

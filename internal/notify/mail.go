@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"net"
 	"net/mail"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
+
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // mailer sends plain text by SMTP. Mails of one incident form a thread (References).
@@ -22,6 +25,7 @@ type mailer struct {
 	from           string
 	to             []string
 	helo           string
+	dial           wire.Dialer // nil: the machine's own
 }
 
 // splitServer takes host:port apart; without a port it is 465 for tls, else 587.
@@ -46,7 +50,7 @@ func newMail(c *Channel, d *Doors) (Sender, error) {
 		return nil, err
 	}
 	password, err := d.read(c.Password)
-	return &mailer{host, port, c.TLS, c.User, password, c.From, c.To, d.HELO}, err
+	return &mailer{host, port, c.TLS, c.User, password, c.From, c.To, d.HELO, d.Dial}, err
 }
 
 func (t *mailer) Send(ctx context.Context, m *Message) error {
@@ -54,10 +58,10 @@ func (t *mailer) Send(ctx context.Context, m *Message) error {
 	if err != nil {
 		return err
 	}
-	opt := []gomail.Option{gomail.WithPort(t.port), gomail.WithTimeout(30 * time.Second), gomail.WithTLSPolicy(gomail.TLSMandatory)}
+	opt := []gomail.Option{gomail.WithPort(t.port), gomail.WithTimeout(30 * time.Second), gomail.WithTLSPolicy(gomail.TLSMandatory), gomail.WithDialContextFunc(t.connect)}
 	switch t.tls {
-	case "tls":
-		opt = append(opt, gomail.WithSSL())
+	case "tls": // connect has begun it already; the library finds that out by itself
+		opt = append(opt, gomail.WithTLSPolicy(gomail.TLSOpportunistic))
 	case "none":
 		opt = append(opt, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
@@ -72,6 +76,24 @@ func (t *mailer) Send(ctx context.Context, m *Message) error {
 		return mask(err, t.password)
 	}
 	return mask(c.DialAndSendWithContext(ctx, msg), t.password)
+}
+
+// connect goes through the door we were given, and begins TLS where it comes first.
+func (t *mailer) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	var door wire.Dialer = &net.Dialer{}
+	if t.dial != nil {
+		door = t.dial
+	}
+	c, err := door.DialContext(ctx, network, address)
+	if err != nil || t.tls != "tls" {
+		return c, err
+	}
+	secure := tls.Client(c, &tls.Config{ServerName: t.host, MinVersion: tls.VersionTLS12})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 func (t *mailer) message(m *Message) (*gomail.Msg, error) {

@@ -170,6 +170,7 @@ type Dispatcher struct {
 
 	mu       sync.Mutex
 	channels []Channel
+	made     *Doors // of channels that were made while mailwhy runs; nil: doors
 	counts   map[Count]int64
 }
 
@@ -190,6 +191,16 @@ func (d *Dispatcher) Reload(c *Config) {
 	d.channels = slices.Clone(c.Channel)
 	d.mu.Unlock()
 	d.poke()
+}
+
+// doorsOf are what a channel may touch.
+func (d *Dispatcher) doorsOf(c *Channel) *Doors {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.Made && d.made != nil {
+		return d.made
+	}
+	return d.doors
 }
 
 // Channels lists the channels.
@@ -328,7 +339,7 @@ func (d *Dispatcher) deliver(ctx context.Context, b *batch) error {
 		ids, m.Alerts = append(ids, x.ID), append(m.Alerts, x.Alert)
 		tries = max(tries, x.Tries)
 	}
-	sender, err := c.Open(d.doors)
+	sender, err := c.Open(d.doorsOf(&c))
 	if err == nil {
 		err = sender.Send(ctx, m)
 	}

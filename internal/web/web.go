@@ -53,6 +53,7 @@ type Options struct {
 	Metrics    http.Handler // nil: no /metrics
 	Monitors   *monitor.Runner
 	Dispatcher *notify.Dispatcher
+	Channels   *notify.Book // nil: channels stand in the configuration file only
 
 	SignOns []SignOn // services that users may sign on with
 

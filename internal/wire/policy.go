@@ -18,6 +18,7 @@ type Policy struct {
 	Private  bool           // any address
 	Networks []netip.Prefix // these, although they are not public
 	Ports    []uint16       // these, too
+	AnyPort  bool           // any port, where the address is allowed
 	Places   []string       // address:port of our own instruments, such as the resolvers
 }
 
@@ -34,7 +35,7 @@ func (p *Policy) Check(place string) error {
 	if err != nil {
 		return &Fault{Kind: NotAllowed, Op: "connect", Text: place + " is no address that was looked up"}
 	}
-	if !slices.Contains(probed[:], at.Port()) && !slices.Contains(p.Ports, at.Port()) {
+	if !p.AnyPort && !slices.Contains(probed[:], at.Port()) && !slices.Contains(p.Ports, at.Port()) {
 		return &Fault{Kind: NotAllowed, Op: "connect", Text: place + ": port " + strconv.Itoa(int(at.Port())) + " is none of mail, DNS or the web"}
 	}
 	return p.Addr(at.Addr())

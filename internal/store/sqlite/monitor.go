@@ -392,6 +392,41 @@ func (m *Monitors) PutMute(ctx context.Context, id string, mute *monitor.Mute) e
 	})
 }
 
+// Windows lists the maintenance windows made while mailwhy serves.
+func (m *Monitors) Windows(ctx context.Context) (out []monitor.Planned, err error) {
+	err = m.s.read(ctx, func(c *sqlite.Conn) error {
+		return eachRow(c, "SELECT planned FROM maintenance ORDER BY id", func(st *sqlite.Stmt) error {
+			var p monitor.Planned
+			if err := document(st, 0, &p); err != nil {
+				return err
+			}
+			out = append(out, p)
+			return nil
+		})
+	})
+	return out, err
+}
+
+// PutWindow stores a maintenance window in the place of the one with its ID.
+func (m *Monitors) PutWindow(ctx context.Context, p *monitor.Planned) error {
+	raw, err := encoded(p)
+	if err != nil {
+		return err
+	}
+	var ends any // NULL: it comes again
+	if at := p.Ends(); !at.IsZero() {
+		ends = nanos(at)
+	}
+	return m.s.write(ctx, func(c *sqlite.Conn) error {
+		return exec(c, "INSERT INTO maintenance VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET ends = excluded.ends, planned = excluded.planned", p.ID, ends, raw)
+	})
+}
+
+// DropWindow forgets a maintenance window.
+func (m *Monitors) DropWindow(ctx context.Context, id string) error {
+	return m.s.write(ctx, func(c *sqlite.Conn) error { return exec(c, "DELETE FROM maintenance WHERE id = ?", id) })
+}
+
 // PutProposal stores a new proposal; one that is there stays as it is.
 func (m *Monitors) PutProposal(ctx context.Context, p *monitor.Proposal) error {
 	raw, err := encoded(p)
@@ -478,6 +513,7 @@ func (m *Monitors) Prune(ctx context.Context, samples, incidents time.Time) (n i
 			{"DELETE FROM incidents WHERE ended < ?", incidents},
 			{"DELETE FROM proposals WHERE at < ? AND state NOT IN ('open', 'approved')", incidents},
 			{"DELETE FROM mutes WHERE until < ?", incidents},
+			{"DELETE FROM maintenance WHERE ends < ?", incidents},
 		} {
 			if err := exec(c, q.sql, nanos(q.at)); err != nil {
 				return err

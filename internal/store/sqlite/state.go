@@ -22,8 +22,9 @@ var ErrNewer = errors.New("the store was written by a newer version of mailwhy")
 // State is the database of everything that is changed in place. Its methods are safe for concurrent use; there is one
 // writer at a time.
 type State struct {
-	pool *sqlitex.Pool
-	now  func() time.Time
+	folder string
+	pool   *sqlitex.Pool
+	now    func() time.Time
 }
 
 // migrations bring a database from version i to version i+1. They are only ever appended to: a store in the field has
@@ -38,6 +39,7 @@ var migrations = []string{
 	runsHeadlines,
 	holdsSchema,
 	reportsSchema,
+	runtimeSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
@@ -50,7 +52,7 @@ func OpenState(ctx context.Context, folder string, now func() time.Time) (*State
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", name, err)
 	}
-	s := &State{pool, now}
+	s := &State{folder, pool, now}
 	if err := s.write(ctx, migrate); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("store %s: %w", name, err)

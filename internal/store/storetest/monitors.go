@@ -169,6 +169,29 @@ func Monitors(t *testing.T, open func(t *testing.T) (store monitor.Store, reopen
 			t.Errorf("ended: %+v, %v", m, err)
 		}
 	})
+	t.Run("maintenance", func(t *testing.T) {
+		s, reopen := open(t)
+		once := monitor.Planned{ID: "a", Monitors: []string{"m"}, By: "li", At: at, Window: monitor.Window{From: at, To: at.Add(time.Hour), Reason: "moving"}}
+		weekly := monitor.Planned{ID: "b", Window: monitor.Window{Cron: "0 2 * * 0", For: monitor.Span(time.Hour), Reason: "backup"}}
+		must(t, s.PutWindow(ctx, &once))
+		must(t, s.PutWindow(ctx, &weekly))
+		once.Reason = "moving again"
+		must(t, s.PutWindow(ctx, &once))
+		got, err := reopen().Windows(ctx)
+		if err != nil || len(got) != 2 || got[0].Reason != "moving again" || !got[0].To.Equal(at.Add(time.Hour)) || got[0].Monitors[0] != "m" || got[1].For.D() != time.Hour {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if _, err := s.Prune(ctx, at, at.Add(2*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Windows(ctx); err != nil || len(got) != 1 || got[0].ID != "b" {
+			t.Errorf("one that is over is forgotten, one that comes again is not: %+v, %v", got, err)
+		}
+		must(t, s.DropWindow(ctx, "b"))
+		if got, err := s.Windows(ctx); err != nil || len(got) != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
 	t.Run("proposals", func(t *testing.T) {
 		s, _ := open(t)
 		p := monitor.Proposal{ID: "p", Monitor: "m", At: at, State: monitor.ProposalOpen, For: monitor.Span(time.Hour), Hash: "h", Steps: []finding.Step{{Kind: finding.DNSReplace, Target: "a MX", Old: "1", New: "2"}}}

@@ -73,3 +73,50 @@ func Outbox(t *testing.T, open func(t *testing.T) notify.Outbox) {
 		t.Errorf("what waits was forgotten: %v", got)
 	}
 }
+
+// Channels is the contract of notify.Shelf. open gives an empty one.
+func Channels(t *testing.T, open func(t *testing.T) notify.Shelf) {
+	ctx, s := context.Background(), open(t)
+	put := func(c notify.Channel, secrets map[string]string) notify.Channel {
+		t.Helper()
+		if err := s.PutChannel(ctx, &c, secrets); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	chat := put(notify.Channel{ID: "chat", Kind: "feishu", Lang: "zh"}, map[string]string{"hook": "https://chat.example/x", "secret": "s3cret"})
+	put(notify.Channel{ID: "aa", Kind: "webhook", URL: "https://a.example"}, nil)
+	all, err := s.Channels(ctx)
+	if err != nil || len(all) != 2 || all[0].ID != "aa" || all[1].Lang != "zh" || all[1].Hook != chat.Hook || all[1].Secret == all[1].Hook || !all[1].Made {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for ref, want := range map[notify.Secret]string{chat.Hook: "https://chat.example/x", chat.Secret: "s3cret"} {
+		if got, err := s.ChannelSecret(ref); err != nil || got != want {
+			t.Errorf("%s: %q, %v", ref, got, err)
+		}
+	}
+	next := put(chat, map[string]string{"secret": "other"})
+	if got, err := s.ChannelSecret(next.Hook); err != nil || got != "https://chat.example/x" {
+		t.Errorf("a secret that was not changed: %q, %v", got, err)
+	}
+	if got, err := s.ChannelSecret(next.Secret); err != nil || got != "other" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := s.ChannelSecret(chat.Secret); err == nil {
+		t.Error("the old secret can still be read")
+	}
+	for _, ref := range []notify.Secret{"file:/etc/passwd", "kept:../state.db", "kept:", "x"} {
+		if got, err := s.ChannelSecret(ref); err == nil {
+			t.Errorf("%s: %q", ref, got)
+		}
+	}
+	if err := s.DropChannel(ctx, "chat"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ChannelSecret(next.Hook); err == nil {
+		t.Error("the secret of a channel that is gone can still be read")
+	}
+	if all, err := s.Channels(ctx); err != nil || len(all) != 1 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
