@@ -53,6 +53,8 @@ type ServeConfig struct {
 	LogFormat string   `toml:"log_format"`      // "text" or "json"
 	LogLevel  string   `toml:"log_level"`       // "debug", "info", "warn" or "error"
 
+	StorePasswordFile string `toml:"store_password_file"` // its first line; "" means MAILWHY_STORE_PASSWORD, else the URL's
+
 	Resolvers      []string `toml:"resolvers"`             // as --resolver
 	Knowledge      string   `toml:"knowledge"`             // as --knowledge
 	Timeout        duration `toml:"timeout"`               // as --timeout

@@ -25,12 +25,13 @@ import (
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/notify"
+	"github.com/mailwhy/mailwhy/internal/store/clickhouse"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var file, data, listen, where string
+	var file, data, listen, where, passwordFile string
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: a.say("keep running: take logs in, serve the page and the API, watch and alert"),
@@ -52,7 +53,13 @@ Everything is remembered in one folder. The first start prints a link that makes
 					c.Serve.Data = data
 				}
 				if where != "" {
+					if err := secretOnCommandLine(where); err != nil {
+						return nil, err
+					}
 					c.Serve.Store = where
+				}
+				if passwordFile != "" {
+					c.Serve.StorePasswordFile = passwordFile
 				}
 				if c.Serve.Data == "" {
 					c.Serve.Data = a.dataFolder()
@@ -73,6 +80,7 @@ Everything is remembered in one folder. The first start prints a link that makes
 	f.StringVar(&file, "config", "", a.say("configuration file (TOML)"))
 	f.StringVar(&data, "data", "", a.say("folder of everything that is remembered"))
 	f.StringVar(&where, "store", "", a.say("where logs are kept: a ClickHouse server or cluster, clickhouse://user@host:9000,…/database?cluster=name (default: the data folder)"))
+	a.storePasswordFlag(c, &passwordFile)
 	f.StringVar(&listen, "listen", "", a.say("listen here: [ADDRESS]:PORT (default 127.0.0.1:8025)"))
 	return c
 }
@@ -294,7 +302,8 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 func (v *service) settings() map[string]string {
 	s := &v.cfg.Serve
 	out := map[string]string{"listen": s.Listen, "data": s.Data, "version": Version(), "audit_head": v.audit.Head().String()}
-	for k, x := range map[string]string{"base_path": s.BasePath, "public_url": s.PublicURL, "resolvers": strings.Join(s.Resolvers, " "), "allow_targets": strings.Join(s.AllowTargets, " ")} {
+	store, _ := clickhouse.SplitPassword(s.Store)
+	for k, x := range map[string]string{"store": store, "base_path": s.BasePath, "public_url": s.PublicURL, "resolvers": strings.Join(s.Resolvers, " "), "allow_targets": strings.Join(s.AllowTargets, " ")} {
 		if x != "" {
 			out[k] = x
 		}

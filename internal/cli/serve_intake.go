@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/store/clickhouse"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
@@ -28,9 +27,13 @@ type journeyStore interface {
 // journeysPart opens the store of logs.
 func journeysPart(ctx context.Context, v *service) (*part, error) {
 	if url := v.cfg.Serve.Store; url != "" {
-		s, err := clickhouse.Open(ctx, url, clickhouse.Options{Dialects: dialects.All(), Local: time.Local, Know: v.know, Now: v.now})
+		secret, err := v.app.storePassword(v.cfg.Serve.StorePasswordFile)
 		if err != nil {
-			return nil, &readError{what: finding.S("the ClickHouse store cannot be opened", nil), err: err}
+			return nil, err
+		}
+		s, err := clickhouse.Open(ctx, url, clickhouse.Options{Dialects: dialects.All(), Local: time.Local, Know: v.know, Now: v.now, Password: secret})
+		if err != nil {
+			return nil, notOpened(url, err)
 		}
 		v.journeys = s
 		v.web.Journeys, v.web.Know = s, v.know

@@ -24,7 +24,7 @@ import (
 // traceFlags are the flags of `mailwhy trace`.
 type traceFlags struct {
 	since, until, status, direction string
-	store                           string
+	store, passwordFile             string
 	raw, unparsed, redact, all      bool
 }
 
@@ -48,7 +48,8 @@ Exit status: 0 if something was found, 1 if nothing was, 2 if an input could not
 	fl.StringVar(&f.until, "until", "", a.say("until this time"))
 	fl.StringVar(&f.status, "status", "", a.say("only messages with a recipient of this fate: sent, deferred, bounced, expired, discarded, rejected"))
 	fl.StringVar(&f.direction, "direction", "", a.say("only messages that come in or go out: in, out"))
-	fl.StringVar(&f.store, "store", "", a.say("ask the store in this folder instead of files; mailwhy serve may be writing to it"))
+	fl.StringVar(&f.store, "store", "", a.say("ask the store in this folder, or clickhouse://user@host:9000,…/database?cluster=name, instead of files; mailwhy serve may be writing to it"))
+	a.storePasswordFlag(c, &f.passwordFile)
 	fl.BoolVar(&f.raw, "raw", false, a.say("print the very log lines in order of time, like a perfect grep"))
 	fl.BoolVar(&f.unparsed, "unparsed", false, a.say("print the mail lines of the files that mailwhy does not understand"))
 	fl.BoolVar(&f.redact, "redact", false, a.say("put pseudonyms in the place of addresses, hosts, IPs and subjects, the same for the same one"))

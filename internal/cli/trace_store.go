@@ -14,7 +14,7 @@ import (
 
 // traceStore asks a store what trace asks files.
 func (a *app) traceStore(ctx context.Context, q trace.Query, what string, f traceFlags, know *knowledge.Base) error {
-	s, err := a.openStore(ctx, f.store, true)
+	s, err := a.openAsked(ctx, f.store, f.passwordFile)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/template"
@@ -48,10 +49,11 @@ func Missing() string {
 // Cluster is a number of shards with replicas each, called "mail" in the servers' configuration, with the macros shard
 // and replica.
 type Cluster struct {
-	Dir     string
-	Servers []*Server // shard by shard
-	zk      *process
-	zkPort  int
+	Dir      string
+	Password string    // of the user "default"
+	Servers  []*Server // shard by shard
+	zk       *process
+	zkPort   int
 }
 
 // Server is one of them.
@@ -66,12 +68,17 @@ type Server struct {
 // Addr is where its native protocol is spoken.
 func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.TCP) }
 
-// Start runs shards × replicas servers in the folder.
+// Start runs shards × replicas servers in the folder, without a password.
 func Start(ctx context.Context, dir string, shards, replicas int) (*Cluster, error) {
+	return StartShape(ctx, dir, "", slices.Repeat([]int{replicas}, shards)...)
+}
+
+// StartShape runs as many servers of each shard as said.
+func StartShape(ctx context.Context, dir, password string, replicas ...int) (*Cluster, error) {
 	var last error
 	for range 3 { // a port that was free may be taken in between
-		c := &Cluster{Dir: dir}
-		if last = c.start(ctx, shards, replicas); last == nil {
+		c := &Cluster{Dir: dir, Password: password}
+		if last = c.start(ctx, replicas); last == nil {
 			return c, nil
 		}
 		c.Stop()
@@ -82,16 +89,22 @@ func Start(ctx context.Context, dir string, shards, replicas int) (*Cluster, err
 	return nil, last
 }
 
-func (c *Cluster) start(ctx context.Context, shards, replicas int) error {
-	ports, err := freePorts(1 + 3*shards*replicas)
+func (c *Cluster) start(ctx context.Context, replicas []int) error {
+	n := 0
+	for _, r := range replicas {
+		n += r
+	}
+	ports, err := freePorts(1 + 3*n)
 	if err != nil {
 		return err
 	}
 	c.zkPort = ports[0]
-	for i := range shards * replicas {
-		p := ports[1+3*i:]
-		c.Servers = append(c.Servers, &Server{Shard: i/replicas + 1, Replica: i%replicas + 1, TCP: p[0], HTTP: p[1], Exchange: p[2],
-			dir: filepath.Join(c.Dir, fmt.Sprintf("server%d", i+1)), cluster: c})
+	for shard, r := range replicas {
+		for i := range r {
+			p := ports[1+3*len(c.Servers):]
+			c.Servers = append(c.Servers, &Server{Shard: shard + 1, Replica: i + 1, TCP: p[0], HTTP: p[1], Exchange: p[2],
+				dir: filepath.Join(c.Dir, fmt.Sprintf("server%d", len(c.Servers)+1)), cluster: c})
+		}
 	}
 	if err := c.startZooKeeper(ctx); err != nil {
 		return err
@@ -168,15 +181,15 @@ var serverConfig = template.Must(template.New("").Parse(`<yandex>
 <macros><shard>{{.S.Shard}}</shard><replica>{{.S.Replica}}</replica></macros>
 <remote_servers><mail>
 {{- range .Shards}}<shard><internal_replication>true</internal_replication>
-{{- range .}}<replica><host>127.0.0.1</host><port>{{.TCP}}</port></replica>{{end}}</shard>
+{{- range .}}<replica><host>127.0.0.1</host><port>{{.TCP}}</port><user>default</user><password>{{$.Password}}</password></replica>{{end}}</shard>
 {{end}}</mail></remote_servers>
 </yandex>
 `))
 
-const usersConfig = `<yandex><profiles><default><max_memory_usage>2000000000</max_memory_usage><max_threads>2</max_threads></default></profiles>
-<users><default><password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>
+var usersConfig = template.Must(template.New("").Parse(`<yandex><profiles><default><max_memory_usage>2000000000</max_memory_usage><max_threads>2</max_threads></default></profiles>
+<users><default><password>{{.Password}}</password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>
 <quotas><default><interval><duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows><read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas></yandex>
-`
+`))
 
 // begin starts the process.
 func (s *Server) begin() error {
@@ -187,12 +200,13 @@ func (s *Server) begin() error {
 	for _, o := range s.cluster.Servers {
 		shards[o.Shard] = append(shards[o.Shard], o)
 	}
-	var conf bytes.Buffer
-	if err := serverConfig.Execute(&conf, map[string]any{"Dir": s.dir, "S": s, "ZK": s.cluster.zkPort, "Shards": shards}); err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"config.xml": conf.String(), "users.xml": usersConfig} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+	with := map[string]any{"Dir": s.dir, "S": s, "ZK": s.cluster.zkPort, "Shards": shards, "Password": s.cluster.Password}
+	for name, t := range map[string]*template.Template{"config.xml": serverConfig, "users.xml": usersConfig} {
+		var text bytes.Buffer
+		if err := t.Execute(&text, with); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(s.dir, name), text.Bytes(), 0o600); err != nil {
 			return err
 		}
 	}
@@ -203,15 +217,31 @@ func (s *Server) begin() error {
 
 // ready waits until the server answers and has its session with ZooKeeper.
 func (s *Server) ready(ctx context.Context) error {
-	client := http.Client{Timeout: 5 * time.Second}
 	return s.p.until(ctx, fmt.Sprintf("clickhouse-server %d.%d", s.Shard, s.Replica), func() bool {
-		r, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/?query=", s.HTTP) + url.QueryEscape("SELECT count() FROM system.zookeeper WHERE path = '/'"))
-		if err != nil {
-			return false
-		}
-		r.Body.Close()
-		return r.StatusCode == http.StatusOK
+		_, err := s.Ask(ctx, "SELECT count() FROM system.zookeeper WHERE path = '/'")
+		return err == nil
 	})
+}
+
+// Ask gives the answer of this server to a query, as tab-separated text.
+func (s *Server) Ask(ctx context.Context, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	where := fmt.Sprintf("http://127.0.0.1:%d/?", s.HTTP) + url.Values{"password": {s.cluster.Password}, "query": {sql}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return "", err
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = errors.New(string(b))
+	}
+	return strings.TrimSpace(string(b)), err
 }
 
 // Kill ends the server at once, as kill -9 does, and waits until it is gone.

@@ -13,6 +13,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -41,6 +42,8 @@ type Options struct {
 	Local    *time.Location  // zone of times that name none; nil: UTC
 	Know     *knowledge.Base // tells causes and providers for the numbers; nil: none are told
 	Now      func() time.Time
+	Password string // takes the place of the URL's, where others could read that
+	ReadOnly bool   // tables are not made, and Commit refuses
 }
 
 // Store is the journeys on a server or cluster. Its methods are safe for concurrent use.
@@ -60,8 +63,12 @@ type Store struct {
 // Prefix is how the URL of a store begins.
 const Prefix = "clickhouse://"
 
-// ErrURL is the error of a URL that names no store.
-var ErrURL = errors.New("want clickhouse://user:password@host:9000,host:9000/database?cluster=name")
+// Errors of opening a store and writing to it.
+var (
+	ErrURL      = errors.New("want clickhouse://user@host:9000,host:9000/database?cluster=name")
+	ErrNoStore  = errors.New("the servers hold no store of that name")
+	ErrReadOnly = errors.New("the store was opened for reading only")
+)
 
 // Open connects, and makes the tables where there are none. The URL is clickhouse://user:password@host:9000,…/database
 // with the settings of the driver as parameters (secure=true, dial_timeout=5s), and cluster=NAME for replicated and
@@ -93,8 +100,39 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	return s, nil
 }
 
+// SplitPassword takes the password out of a URL, for whoever shows it or keeps it. What is left is the same store.
+func SplitPassword(dsn string) (clean, password string) {
+	base, query, asked := strings.Cut(dsn, "?")
+	if rest, ok := strings.CutPrefix(base, Prefix); ok {
+		at := strings.LastIndexByte(rest, '@') // no host or database has one
+		if user, secret, ok := strings.Cut(rest[:max(at, 0)], ":"); ok {
+			base, password = Prefix+user+rest[at:], secret
+			if plain, err := url.PathUnescape(secret); err == nil {
+				password = plain
+			}
+		}
+	}
+	if !asked {
+		return base, password
+	}
+	var kept []string
+	for _, p := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(p, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || plain != "password" {
+			kept = append(kept, p)
+		} else if value, err = url.QueryUnescape(value); err == nil {
+			password = value
+		}
+	}
+	if len(kept) > 0 {
+		base += "?" + strings.Join(kept, "&")
+	}
+	return base, password
+}
+
 // parse reads the URL.
 func (s *Store) parse(dsn string) (*ch.Options, error) {
+	dsn, password := SplitPassword(dsn)
 	base, query, _ := strings.Cut(dsn, "?")
 	params, err := url.ParseQuery(query)
 	if err != nil || !strings.HasPrefix(dsn, Prefix) {
@@ -118,6 +156,8 @@ func (s *Store) parse(dsn string) (*ch.Options, error) {
 	if o.Auth.Database == "" {
 		o.Auth.Database = "mailwhy"
 	}
+	o.Auth.Password = cmp.Or(s.opt.Password, password)
+	o.Debug = false // it would print what it sends
 	s.db, s.user, s.secret = o.Auth.Database, o.Auth.Username, o.Auth.Password
 	if s.user == "" {
 		s.user = "default"
@@ -149,13 +189,31 @@ func isName(s string) bool {
 	return s != ""
 }
 
-// hidden takes a password out of an error.
+// hidden takes a password out of an error, also as it stands in SQL and in URLs.
 func hidden(err error, secret string) error {
-	if secret == "" || !strings.Contains(err.Error(), secret) {
+	if err == nil || secret == "" {
 		return err
 	}
-	return errors.New(strings.ReplaceAll(err.Error(), secret, "…"))
+	text := err.Error()
+	for _, form := range []string{secret, strings.Trim(quote(secret), "'"), url.QueryEscape(secret), url.PathEscape(secret)} {
+		text = strings.ReplaceAll(text, form, "…")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return &hiddenError{text, err}
 }
+
+// hiddenError is an error that does not show all of its text.
+type hiddenError struct {
+	text string
+	err  error
+}
+
+func (e *hiddenError) Error() string { return e.text }
+
+// Is finds what the error is; the error itself is not given away.
+func (e *hiddenError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // Close ends the connections.
 func (s *Store) Close() error {

@@ -109,19 +109,15 @@ func (s *Store) Position(ctx context.Context, source string) (intake.Position, e
 	src.mu.Lock()
 	defer src.mu.Unlock()
 	err := s.load(ctx, source, src)
-	return src.pos, hidden1(err, s.secret)
-}
-
-func hidden1(err error, secret string) error {
-	if err == nil {
-		return nil
-	}
-	return hidden(err, secret)
+	return src.pos, hidden(err, s.secret)
 }
 
 // Commit stores the lines of a batch and where it ends: see intake.Sink. Where that fails it is not known whether they
 // are stored; the same batch again is stored once in any case, for its pieces have the same names.
 func (s *Store) Commit(ctx context.Context, b *intake.Batch) error {
+	if s.opt.ReadOnly {
+		return ErrReadOnly
+	}
 	src := s.w.source(b.Source)
 	src.mu.Lock()
 	defer src.mu.Unlock()

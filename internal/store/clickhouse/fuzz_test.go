@@ -2,6 +2,8 @@ package clickhouse
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -28,6 +30,47 @@ func TestURL(t *testing.T) {
 	if err := hidden(errors.New("user li, password secret, refused"), "secret"); strings.Contains(err.Error(), "secret") {
 		t.Error(err)
 	}
+}
+
+func TestSplitPassword(t *testing.T) {
+	for _, c := range [][3]string{
+		{"clickhouse://li:se%40cr:et@h:9000,i:9000/mail?cluster=all", "clickhouse://li@h:9000,i:9000/mail?cluster=all", "se@cr:et"},
+		{"clickhouse://li:a@b/c@h:9000/mail", "clickhouse://li@h:9000/mail", "a@b/c"},
+		{"clickhouse://h:9000/mail?cluster=all&password=s%20x&quorum=2", "clickhouse://h:9000/mail?cluster=all&quorum=2", "s x"},
+		{"clickhouse://h:9000/mail?password=x", "clickhouse://h:9000/mail", "x"},
+		{"clickhouse://li@h:9000/mail", "clickhouse://li@h:9000/mail", ""},
+		{"/var/lib/mailwhy", "/var/lib/mailwhy", ""},
+	} {
+		if clean, secret := SplitPassword(c[0]); clean != c[1] || secret != c[2] {
+			t.Errorf("%s: %q and %q", c[0], clean, secret)
+		}
+	}
+	s := &Store{opt: Options{Password: "of a file"}}
+	if o, err := s.parse("clickhouse://li:old@h:9000/mail?debug=true"); err != nil || o.Auth.Password != "of a file" || o.Auth.Username != "li" || o.Debug {
+		t.Errorf("%+v, %v", o, err)
+	}
+}
+
+// A password is in no error, however it is written there: bare, as SQL has it, or as a URL.
+func TestHidden(t *testing.T) {
+	secret := `p'w\d/ö ä`
+	err := hidden(fmt.Errorf("%w: user li, %s, remote(h, %s), clickhouse://li:%s@h, %s", ErrNoStore, secret, quote(secret), url.PathEscape(secret), url.QueryEscape(secret)), secret)
+	if strings.Contains(err.Error(), "p'w") || strings.Contains(err.Error(), "w%5C") || strings.Contains(err.Error(), `\\d`) || !errors.Is(err, ErrNoStore) {
+		t.Error(err)
+	}
+}
+
+// FuzzSplitPassword holds that nothing of a password is left.
+func FuzzSplitPassword(f *testing.F) {
+	f.Add("li", "secret")
+	f.Add("", "a@b:c/d?e&f=g")
+	f.Fuzz(func(t *testing.T, user, secret string) {
+		dsn := Prefix + url.UserPassword(user, secret).String() + "@h:9000/mail?cluster=all"
+		clean, got := SplitPassword(dsn)
+		if got != secret || clean != Prefix+url.User(user).String()+"@h:9000/mail?cluster=all" {
+			t.Errorf("%q: %q and %q", dsn, clean, got)
+		}
+	})
 }
 
 // FuzzQuote holds that a string of SQL ends where its quotes say.

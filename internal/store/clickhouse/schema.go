@@ -66,6 +66,9 @@ func (s *Store) makeTables(ctx context.Context) error {
 	}); err != nil || have == len(tables) {
 		return err
 	}
+	if s.opt.ReadOnly {
+		return fmt.Errorf("database %s: %w", s.db, ErrNoStore)
+	}
 	on := ""
 	if s.cluster != "" {
 		on = " ON CLUSTER " + s.cluster

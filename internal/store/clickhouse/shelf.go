@@ -23,7 +23,7 @@ func (s *Store) Journeys(ctx context.Context, q trace.Query) iter.Seq2[*trace.Jo
 	return func(yield func(*trace.Journey, error) bool) {
 		v := &view{s: s, places: map[place]int{}, files: map[int64]*fileView{}, zones: map[int32]*time.Location{}, whole: map[int64]*around{}, ctx: ctx}
 		for j, err := range trace.Gather(ctx, v, q, trace.Options{Dialects: s.opt.Dialects, Local: s.opt.Local}) {
-			if !yield(j, hidden1(err, s.secret)) {
+			if !yield(j, hidden(err, s.secret)) {
 				return
 			}
 		}
