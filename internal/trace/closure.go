@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/logs"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // kept is how many pieces of a search keep their text in memory; that of more is read again when it is needed.
@@ -35,7 +36,7 @@ type taken struct {
 // closure finds the lines of the pieces that match the query, and all that belongs to them, wherever it is.
 func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error) {
 	f := &Found{query: g.q, opt: g.opt, book: newIDBook(), Redact: g.q.Redact}
-	c := &closure{scan: &scan{Found: f, freq: new(frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}, asked: map[digest.Key]int32{}}
+	c := &closure{scan: &scan{Found: f, freq: new(find.Frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}, asked: map[digest.Key]int32{}}
 	c.v = newVisitor(c.scan)
 	for _, p := range pieces {
 		if err := c.visit(ctx, p, true, nil); err != nil {
@@ -94,14 +95,15 @@ func (c *closure) next() (keys []digest.Key) {
 	return keys
 }
 
-// fewIDs is how many ids are searched for in a piece each on its own; for more its lines are cut and looked up.
+// fewIDs is how many ids are searched for in a piece at most; for more its lines are cut and looked up.
 const fewIDs = 6
 
-// ids gives the needles for the ids that led to a piece, or all: its lines must be looked up.
-func (c *closure) ids(found []Piece) (needles []needle, all bool) {
-	if len(found) > fewIDs {
-		return nil, true
+// ids gives the search for the ids that led to a piece, or all: its lines must be looked up.
+func (c *closure) ids(found []Piece) (ids *find.Set, all bool) {
+	if len(found) == 0 || len(found) > fewIDs {
+		return nil, len(found) > 0
 	}
+	var texts [][]byte
 	for _, p := range found {
 		n, ok := c.asked[p.Key]
 		if !ok {
@@ -111,9 +113,9 @@ func (c *closure) ids(found []Piece) (needles []needle, all bool) {
 		if text == "" {
 			return nil, true
 		}
-		needles = append(needles, newNeedle(text, false, c.freq))
+		texts = append(texts, []byte(text))
 	}
-	return needles, false
+	return find.New(texts, find.Options{Whole: true}, c.freq), false
 }
 
 // visit searches a piece for the query, where it is one of those to begin with, or for the ids that led to it.
@@ -135,7 +137,7 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool, found []Piece) 
 			c.add(ctx, t, &stretches[i], i)
 		}
 	}
-	needles, all := c.ids(found)
+	ids, all := c.ids(found)
 	for _, si := range t.sources {
 		src := c.sources[si]
 		b, err := src.text.(*stretchText).bytes()
@@ -144,14 +146,12 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool, found []Piece) 
 		}
 		st := src.blocks[0]
 		if seed && !t.seeded {
-			for i := range c.seeds {
-				c.v.search(st, &c.seeds[i], si, b, st.start, true)
-			}
+			c.v.search(st, c.seeds, si, b, st.start, true)
 			sortHits(st)
 		}
 		c.v.set.catchUp(c.book)
-		for i := range needles {
-			c.v.search(st, &needles[i], si, b, st.start, false)
+		if ids != nil {
+			c.v.search(st, ids, si, b, st.start, false)
 			sortHits(st)
 		}
 		if all {
@@ -165,12 +165,9 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool, found []Piece) 
 
 // add makes a source of a stretch.
 func (c *closure) add(ctx context.Context, t *taken, s *Stretch, n int) {
-	if len(c.seeds) == 0 {
-		c.freq.add(s.Text[:min(len(s.Text), 16<<10)])
-		texts, fold := c.query.needles()
-		for _, w := range texts {
-			c.seeds = append(c.seeds, newNeedle(w, fold, c.freq))
-		}
+	if c.seeds == nil {
+		c.freq.Add(s.Text[:min(len(s.Text), 16<<10)])
+		c.seeds = c.query.seeds(c.freq)
 	}
 	text := &stretchText{c: c, ctx: ctx, piece: t.Piece, n: n, base: s.Base}
 	if c.loaded <= kept {

@@ -14,6 +14,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // Shelf is log text put away in pieces that are found by keys: what a store must have so that Gather can search it. A
@@ -112,7 +113,7 @@ func (q *Query) keys(ctx context.Context, shelf Shelf) (keys []digest.Key, all b
 		return nil, true, nil
 	case BySubject:
 		err = shelf.Values(ctx, 's', q.Text, func(v []byte) {
-			if indexFold(v, text) >= 0 {
+			if find.IndexFold(v, text) >= 0 {
 				keys = append(keys, digest.Subject(v))
 			}
 		})

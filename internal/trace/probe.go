@@ -1,6 +1,10 @@
 package trace
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/mailwhy/mailwhy/internal/trace/find"
+)
 
 // prober looks at the places of a line where ids stand: it asks a set for them, or notes them for later.
 type prober struct {
@@ -82,7 +86,7 @@ func (s prober) probeReply(b []byte) bool {
 		return false
 	}
 	i := len(b)
-	for i > 0 && wordByte(b[i-1]) {
+	for i > 0 && find.WordByte(b[i-1]) {
 		i--
 	}
 	if i > 4 && string(b[i-4:i]) == " as " {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // Query is a question about messages: what to look for, and which of the journeys found to keep.
@@ -136,19 +137,20 @@ func (q Query) finish() (Query, error) {
 	return q, nil
 }
 
-// needles are texts of which at least one stands in every line that can match. fold: case does not matter.
-func (q *Query) needles() (texts []string, fold bool) {
+// seeds looks for the text that stands in every line that can match.
+func (q *Query) seeds(freq *find.Frequency) *find.Set {
+	text, fold := q.Text, true
 	switch q.Kind {
 	case ByMessage, ByQueue:
-		return []string{q.Text}, false
+		fold = false
 	case ByGlob, BySender, ByRcpt:
-		return []string{longestLiteral(q.Text)}, true
+		text = longestLiteral(q.Text)
 	case ByIP:
-		return ipNeedles(q.Prefix), true
+		text = commonText(q.Prefix)
 	case ByFate:
-		return []string{":"}, false
+		text, fold = ":", false
 	}
-	return []string{q.Text}, true
+	return find.New([][]byte{[]byte(text)}, find.Options{Fold: fold}, freq)
 }
 
 // longestLiteral is the longest part of a pattern without wild cards.
@@ -162,18 +164,18 @@ func longestLiteral(pattern string) string {
 	return best
 }
 
-// ipNeedles gives the fixed text in front of all addresses of a network.
-func ipNeedles(p netip.Prefix) []string {
+// commonText gives the fixed text in front of all addresses of a network.
+func commonText(p netip.Prefix) string {
 	a, bits := p.Addr(), p.Bits()
 	if bits == a.BitLen() {
-		return []string{a.String()}
+		return a.String()
 	}
 	if a.Is4() {
 		parts := strings.Split(a.String(), ".")
 		if n := bits / 8; n > 0 {
-			return []string{strings.Join(parts[:n], ".") + "."}
+			return strings.Join(parts[:n], ".") + "."
 		}
-		return []string{"."}
+		return "."
 	}
 	full := a.StringExpanded()
 	var groups []string
@@ -185,9 +187,9 @@ func ipNeedles(p netip.Prefix) []string {
 		groups = append(groups, g)
 	}
 	if len(groups) == 0 {
-		return []string{":"}
+		return ":"
 	}
-	return []string{strings.Join(groups, ":") + ":"}
+	return strings.Join(groups, ":") + ":"
 }
 
 // Match tells whether the event is what the query looks for.
@@ -212,7 +214,7 @@ func (q *Query) Match(e *event.Event) bool {
 	case ByHost:
 		return q.host(e.ClientName) || q.host(e.Relay) || q.host(e.Helo) || q.host(e.Host) || q.domain(e.From) || q.domain(e.To) || q.domain(e.OrigTo) || q.domain(e.User)
 	case BySubject:
-		return len(e.Subject) >= len(q.Text) && indexFold(e.Subject, []byte(q.Text)) >= 0
+		return len(e.Subject) >= len(q.Text) && find.IndexFold(e.Subject, []byte(q.Text)) >= 0
 	case ByFate:
 		return q.fate(e)
 	}
@@ -231,7 +233,7 @@ func (q *Query) fate(e *event.Event) bool {
 }
 
 func (q *Query) address(b []byte) bool {
-	return len(b) == len(q.Text) && equalFold(b, []byte(q.Text))
+	return len(b) == len(q.Text) && find.EqualFold(b, []byte(q.Text))
 }
 
 func (q *Query) glob(b []byte) bool {
@@ -239,7 +241,7 @@ func (q *Query) glob(b []byte) bool {
 		return false
 	}
 	if d, ok := strings.CutPrefix(q.Text, "*@"); ok && !strings.ContainsAny(d, "*?[\\") {
-		return len(b) > len(d) && b[len(b)-len(d)-1] == '@' && equalFold(b[len(b)-len(d):], []byte(d))
+		return len(b) > len(d) && b[len(b)-len(d)-1] == '@' && find.EqualFold(b[len(b)-len(d):], []byte(d))
 	}
 	ok, _ := path.Match(strings.ToLower(q.Text), strings.ToLower(strings.ReplaceAll(string(b), "/", "_")))
 	return ok
@@ -255,9 +257,9 @@ func (q *Query) ip(b []byte) bool {
 
 func (q *Query) host(b []byte) bool {
 	if n := len(b) - len(q.Text); n > 0 {
-		return b[n-1] == '.' && equalFold(b[n:], []byte(q.Text))
+		return b[n-1] == '.' && find.EqualFold(b[n:], []byte(q.Text))
 	} else if n == 0 {
-		return equalFold(b, []byte(q.Text))
+		return find.EqualFold(b, []byte(q.Text))
 	}
 	return false
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/event"
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // Redactor puts pseudonyms in the place of mail addresses, message-ids, host names, IP addresses and subjects. The same
@@ -147,7 +148,7 @@ func hostName(b []byte) bool {
 		return false
 	}
 	for _, c := range b[i+1:] {
-		if !letter(c) && c < 0x80 {
+		if !find.Letter(c) && c < 0x80 {
 			return bytes.HasPrefix(b[i+1:], []byte("xn--"))
 		}
 	}
@@ -176,7 +177,7 @@ func (r *Redactor) name(b []byte, n int) string {
 func nameByte(c byte) bool { return localByte(c) || c == ':' }
 
 func localByte(c byte) bool {
-	return wordByte(c) || c >= 0x80 || strings.IndexByte(".!#$%&'*+/=?^_`{|}~-", c) >= 0
+	return find.WordByte(c) || c >= 0x80 || strings.IndexByte(".!#$%&'*+/=?^_`{|}~-", c) >= 0
 }
 
-func domainByte(c byte) bool { return wordByte(c) || c >= 0x80 || c == '.' || c == '-' }
+func domainByte(c byte) bool { return find.WordByte(c) || c >= 0x80 || c == '.' || c == '-' }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // Options are the settings of a scan.
@@ -21,10 +22,9 @@ type Options struct {
 	MemSpill int            // bytes of unpacked text kept in memory before a file is used; 0: 16 MiB
 }
 
-// The number of ids up to which each is searched for on its own, and all at once; above it lines are cut and looked up.
 const (
-	few  = 2
-	most = 2000
+	most = 2000 // ids searched for at once; where there are more, lines are cut and looked up
+	few  = 2    // ids that a search may lack and still be used: they are searched for afterwards
 )
 
 // hit is a line found: its offset in the block, and an id of its journey, -1 for a line without one.
@@ -91,10 +91,10 @@ func Scan(ctx context.Context, inputs []*logs.Input, q Query, opt Options) (*Fou
 	}
 	f := &Found{query: q, opt: opt, book: newIDBook()}
 	s := &scan{Found: f, stop: ctx.Done()}
-	var freq frequency
+	var freq find.Frequency
 	for _, in := range inputs {
 		in.Sniff(opt.Dialects)
-		freq.add(in.Head())
+		freq.Add(in.Head())
 		src := &source{in: in}
 		if in.Seekable() {
 			src.size, src.text = in.Size, plainFile{in}
@@ -110,10 +110,7 @@ func Scan(ctx context.Context, inputs []*logs.Input, q Query, opt Options) (*Fou
 		f.sources = append(f.sources, src)
 	}
 	s.freq = &freq
-	texts, fold := q.needles()
-	for _, t := range texts {
-		s.seeds = append(s.seeds, newNeedle(t, fold, &freq))
-	}
+	s.seeds = q.seeds(&freq)
 	s.run(ctx)
 	for _, src := range f.sources {
 		src.keepText()
@@ -159,8 +156,8 @@ func (f *Found) Close() {
 
 type scan struct {
 	*Found
-	seeds   []needle
-	freq    *frequency
+	seeds   *find.Set
+	freq    *find.Frequency
 	pool    chan []byte // buffers for the text of streams
 	stop    <-chan struct{}
 	seeding bool // the first pass is under way
@@ -169,9 +166,8 @@ type scan struct {
 	kept    atomic.Int64 // bytes of streams kept in memory after their end
 	noted   atomic.Int64 // bytes of fingerprints
 
-	multi              *many // the latest search for several ids, and their numbers
-	multiFrom, multiTo int32
-	multiShort         []string
+	set            *find.Set // the latest search for ids, and their numbers
+	setFrom, setTo int32
 }
 
 // task is a block for a worker.

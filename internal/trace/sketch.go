@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // place is where in a line an id or a part of one stands. It is mixed into the fingerprint, because an id that was only
@@ -30,7 +32,7 @@ func fingerprint(h uint64) uint32 { return max(1, uint32(h>>29)) }
 
 func (k *sketch) add(h uint64) {
 	f := fingerprint(h)
-	for i := f * mult >> 18; ; i = (i + 1) % uint32(len(k.slots)) {
+	for i := f * 0x9E3779B1 >> 18; ; i = (i + 1) % uint32(len(k.slots)) {
 		switch k.slots[i] {
 		case f:
 			return
@@ -56,7 +58,7 @@ func (k *sketch) runs(b []byte) {
 		as = uint64(behind)
 	}
 	for i := 0; i < len(b); i++ {
-		if inRun[b[i]] {
+		if find.WordByte(b[i]) {
 			continue
 		}
 		if i-start >= shortestRun {
@@ -74,7 +76,7 @@ func (k *sketch) runs(b []byte) {
 
 // runsOf gives the different runs of letters and digits of an id that are long enough to be noted.
 func runsOf(id string) (runs []string) {
-	for _, r := range strings.FieldsFunc(id, func(r rune) bool { return r >= 0x80 || !wordByte(byte(r)) }) {
+	for _, r := range strings.FieldsFunc(id, func(r rune) bool { return r >= 0x80 || !find.WordByte(byte(r)) }) {
 		if len(r) >= shortestRun && !slices.Contains(runs, r) {
 			runs = append(runs, r)
 		}

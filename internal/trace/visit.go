@@ -7,6 +7,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
 // visitor is one worker: it owns its buffers, its parsers and its copy of the ids.
@@ -68,9 +69,7 @@ func (v *visitor) visit(st *blockState, src int32, b []byte, base int64) {
 // seed searches a block for the query.
 func (v *visitor) seed(st *blockState, src int32, b []byte, base int64) {
 	st.seeded = true
-	for i := range v.s.seeds {
-		v.search(st, &v.s.seeds[i], src, b, base, true)
-	}
+	v.search(st, v.s.seeds, src, b, base, true)
 	sortHits(st)
 }
 
@@ -82,27 +81,14 @@ func (v *visitor) follow(st *blockState, src int32, b []byte, base int64) {
 			st.seen = n
 			break // what came up on the way is for another pass
 		}
-		if n-st.seen > few {
-			var m *many
-			var short []string
-			m, short, n = v.s.manyOf(st.seen, n)
+		var ids *find.Set
+		if ids, n = v.s.setOf(st.seen, n); ids != nil {
 			v.set.catchUp(v.s.book)
-			for _, text := range short {
-				v.searchID(st, text, src, b, base)
-			}
+			v.search(st, ids, src, b, base, false)
 			sortHits(st)
-			v.searchMany(st, m, src, b, base)
-		} else {
-			v.set.catchUp(v.s.book)
-			for i := st.seen; i < n; i++ {
-				if text := v.s.book.id(i); !v.s.sought(text) {
-					v.searchID(st, text, src, b, base)
-				}
-			}
 		}
 		st.seen = n
 	}
-	sortHits(st)
 }
 
 func sortHits(st *blockState) {
@@ -116,36 +102,29 @@ func have(hits []hit, n int, off uint32) bool {
 	return i < n && hits[i].off == off
 }
 
-// search looks for one text.
-func (v *visitor) search(st *blockState, n *needle, src int32, b []byte, base int64, seed bool) {
+// search takes in the lines in which one of the texts stands.
+func (v *visitor) search(st *blockState, texts *find.Set, src int32, b []byte, base int64, seed bool) {
 	sorted := len(st.hits)
-	for at := n.next(b, 0); at >= 0; {
-		start := bytes.LastIndexByte(b[:at], '\n') + 1
+	v.places = texts.Lines(b, v.places[:0])
+	for _, place := range v.places {
+		start := bytes.LastIndexByte(b[:place], '\n') + 1
 		end := len(b)
-		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
-			end = at + i
+		if i := bytes.IndexByte(b[place:], '\n'); i >= 0 {
+			end = place + i
 		}
-		if (seed || token(b, at, at+len(n.text))) && !have(st.hits, sorted, uint32(base+int64(start)-st.start)) {
-			v.take(st, src, b[start:end], base+int64(start), uint32(base+int64(start)-st.start), seed)
-			at = end
-		} else {
-			at += len(n.text)
+		if at := uint32(base + int64(start) - st.start); !have(st.hits, sorted, at) {
+			v.take(st, src, b[start:end], base+int64(start), at, seed)
 		}
-		if at >= len(b) {
-			break
-		}
-		at = n.next(b, at)
 	}
 }
 
-// manyOf gives a search for the ids from number from to one at or before n, which it tells. Blocks are at different
-// stages: a search made for another one that lacks only a few is as good.
-// The few shortest are left out and told, where they would slow down the search for the others.
-func (s *scan) manyOf(from, n int32) (m *many, short []string, to int32) {
+// setOf gives a search for the ids from number from to one at or before n, which it tells; nil where the query itself
+// asked for all of them. Blocks are at different stages: a search made for another one that lacks only a few is as good.
+func (s *scan) setOf(from, n int32) (ids *find.Set, to int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.multi != nil && s.multiFrom <= from && from < s.multiTo && n-s.multiTo <= few {
-		return s.multi, s.multiShort, s.multiTo
+	if s.setFrom <= from && from < s.setTo && n-s.setTo <= few {
+		return s.set, s.setTo
 	}
 	var texts [][]byte
 	for i := from; i < n; i++ {
@@ -153,38 +132,11 @@ func (s *scan) manyOf(from, n int32) (m *many, short []string, to int32) {
 			texts = append(texts, []byte(text))
 		}
 	}
-	slices.SortFunc(texts, func(a, b []byte) int { return len(a) - len(b) })
-	s.multiShort = nil
-	for len(s.multiShort) < few && len(texts) > 1 && len(texts[0]) < 9 {
-		s.multiShort, texts = append(s.multiShort, string(texts[0])), texts[1:]
+	s.set, s.setFrom, s.setTo = nil, from, n
+	if len(texts) > 0 {
+		s.set = find.New(texts, find.Options{Whole: true}, s.freq)
 	}
-	s.multi, s.multiFrom, s.multiTo = newMany(texts), from, n
-	return s.multi, s.multiShort, n
-}
-
-func (v *visitor) searchID(st *blockState, text string, src int32, b []byte, base int64) {
-	id := newNeedle(text, false, v.s.freq)
-	v.search(st, &id, src, b, base, false)
-}
-
-// searchMany looks for several texts at once.
-func (v *visitor) searchMany(st *blockState, m *many, src int32, b []byte, base int64) {
-	sorted, end := len(st.hits), 0
-	v.places = m.all(b, v.places[:0])
-	for _, at := range v.places {
-		if at < end {
-			continue
-		}
-		start := bytes.LastIndexByte(b[:at], '\n') + 1
-		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
-			end = at + i
-		} else {
-			end = len(b)
-		}
-		if !have(st.hits, sorted, uint32(base+int64(start)-st.start)) {
-			v.take(st, src, b[start:end], base+int64(start), uint32(base+int64(start)-st.start), false)
-		}
-	}
+	return s.set, n
 }
 
 // lines cuts every line and looks its ids up.

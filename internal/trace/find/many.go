@@ -1,10 +1,9 @@
-package trace
+package find
 
 import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
-	"slices"
 )
 
 // many searches for a set of texts at once: after Wu and Manber, the window of the shortest text's length is moved on
@@ -47,9 +46,9 @@ func (m *many) slot(v uint32) uint32 {
 	return (v ^ v>>15) & m.mask
 }
 
-// all gives the places of every text in whole lines, ascending, in the room of places. Four parts of the block are walked
-// side by side, because each step waits for the table.
-func (m *many) all(b []byte, places []int) []int {
+// all appends the places of every text in a block of whole lines, in any order. Four parts of the block are walked side by
+// side, because each step waits for the table.
+func (m *many) all(b []byte, whole bool, places []int) []int {
 	var at, end [4]int
 	for i, from := 0, 0; i < 4; i++ {
 		to := len(b)
@@ -74,7 +73,7 @@ func (m *many) all(b []byte, places []int) []int {
 			s2, s3 := int(shift[(h2^h2>>15)&mask]), int(shift[(h3^h3>>15)&mask])
 			if s0 == 0 || s1 == 0 || s2 == 0 || s3 == 0 {
 				for _, c := range [4][2]int{{i0, s0}, {i1, s1}, {i2, s2}, {i3, s3}} {
-					if c[1] == 0 && m.is(b, c[0]) {
+					if c[1] == 0 && m.is(b, c[0], whole) {
 						places = append(places, c[0]+4-m.width)
 					}
 				}
@@ -88,13 +87,12 @@ func (m *many) all(b []byte, places []int) []int {
 		for i := at[k]; i < end[k]; {
 			h := word(b, i) * mult
 			s := int(shift[(h^h>>15)&mask])
-			if s == 0 && m.is(b, i) {
+			if s == 0 && m.is(b, i, whole) {
 				places = append(places, i+4-m.width)
 			}
 			i += max(s, 1)
 		}
 	}
-	slices.Sort(places)
 	return places
 }
 
@@ -103,10 +101,10 @@ const mult = 0x9E3779B1
 func word(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
 
 // is tells whether one of the texts stands where the window ends with the four bytes at i.
-func (m *many) is(b []byte, i int) bool {
+func (m *many) is(b []byte, i int, whole bool) bool {
 	n, ok := m.head[word(b, i)]
 	for start := i + 4 - m.width; ok && n >= 0; n = m.next[n] {
-		if end := start + len(m.texts[n]); end <= len(b) && string(b[start:end]) == string(m.texts[n]) && token(b, start, end) {
+		if end := start + len(m.texts[n]); end <= len(b) && string(b[start:end]) == string(m.texts[n]) && (!whole || alone(b, start, end)) {
 			return true
 		}
 	}
