@@ -32,6 +32,7 @@ type Facts struct {
 	Summary  *capture.Summary  `json:"summary"`
 	Requests map[string]int    `json:"requests"` // by protocol
 	Replies  map[string]int    `json:"replies"`
+	Packets  Packets           `json:"wireshark"`
 	Messages int               `json:"messages"`
 	Streams  []*capture.Stream `json:"streams"` // mail streams, at most 200, those with faults first
 	LeftOut  int               `json:"streams_left_out,omitempty"`
@@ -39,17 +40,27 @@ type Facts struct {
 	faulty map[int]finding.Verdict
 }
 
+// Packets counts as the filters of Wireshark do: packets that carry requests or reply codes, by protocol.
+type Packets struct {
+	Requests map[string]int `json:"requests"`
+	Replies  map[string]int `json:"replies"`
+}
+
 // Survey reads a capture and judges each stream.
 func Survey(ctx context.Context, env *check.Env, r io.Reader, name string, opt capture.Options) (*finding.Report, error) {
 	start := env.Now()
 	j := &judge{know: env.Know, seen: map[string]int{}}
-	f := &Facts{File: name, Requests: map[string]int{}, Replies: map[string]int{}, faulty: map[int]finding.Verdict{}}
+	f := &Facts{File: name, Requests: map[string]int{}, Replies: map[string]int{}, Packets: Packets{map[string]int{}, map[string]int{}}, faulty: map[int]finding.Verdict{}}
 	sum, err := capture.Read(ctx, r, opt, func(s *capture.Stream) {
 		if s.Protocol == "" {
 			return
 		}
 		f.Requests[s.Protocol] += s.Requests
 		f.Replies[s.Protocol] += s.Replies
+		if w := s.Wireshark; w != nil {
+			f.Packets.Requests[s.Protocol] += w.Requests
+			f.Packets.Replies[s.Protocol] += w.Replies
+		}
 		f.Messages += len(s.Messages)
 		f.keep(s, j.stream(s))
 	})

@@ -146,6 +146,7 @@ type Stream struct {
 	ICMP       []ICMP          `json:"icmp,omitempty"`
 	Requests   int             `json:"requests"`
 	Replies    int             `json:"replies"`
+	Wireshark  *Wireshark      `json:"wireshark,omitempty"` // what it counts in the same stream
 	MailFrom   []string        `json:"mail_from,omitempty"`
 	Codes      []string        `json:"codes,omitempty"` // SMTP, the first 1000
 	Stages     []Stage         `json:"stages,omitempty"`

@@ -66,7 +66,8 @@ type talk struct {
 	sink  io.WriteCloser
 	bodyN int
 
-	hands *hands
+	hands   *hands
+	packets packets
 }
 
 func mailPort(p uint16) string {
@@ -194,6 +195,9 @@ func (k *talk) answer(q command, at int64, code int, ok bool, text string, n int
 func (k *talk) feed(dir int, b []byte, at int64) {
 	if k.c.Protocol == "" && k.mode[dir] != deaf {
 		k.recognise(dir, b)
+	}
+	if m := k.mode[dir]; m != deaf && m != sealed {
+		k.packets.feed(k.c.Protocol, dir, b)
 	}
 	for len(b) > 0 {
 		switch k.mode[dir] {
@@ -388,6 +392,9 @@ func (k *talk) finish() {
 		return
 	}
 	k.close(false)
+	if w := k.packets.seen; w.Requests+w.Replies > 0 {
+		c.Wireshark = &w
+	}
 	if k.hands != nil {
 		k.hands.finish()
 	}
