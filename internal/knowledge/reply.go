@@ -87,7 +87,12 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 	if ok && m.row.Weight < 0 && status != nil && status.Firm && !status.Broad && m.row.Enhanced == "" || ok && m.row.Weight < -1 && status != nil && status.Cause != "" && (!status.Broad || m.row.Weight < -2) {
 		ok = false // vague words do not beat a telling status
 	}
-	if ok {
+	if meaning, words := t.byWords(text, &r, m, ok, status); meaning != nil {
+		r.Basis, r.Matched, r.Cause, r.Certainty, r.TryAgain = "text", words, meaning.Cause, Likely, meaning.Again
+		if ctx.Prose {
+			r.Certainty = Guess
+		}
+	} else if ok {
 		t.fromRow(&r, m, status, ctx)
 	} else if status != nil && status.Cause != "" {
 		r.Basis, r.Cause, r.Certainty, r.Source = "enhanced", status.Cause, status.certainty(), status.Source
@@ -98,6 +103,31 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 	t.stage(&r, ctx)
 	t.complete(&r)
 	return r
+}
+
+// byWords reads the sentence by its words where no phrase is known or only a vague one, unless a status that means one
+// thing speaks of another matter.
+func (t *replyTable) byWords(text string, r *Reading, m match, ok bool, status *Enhanced) (*WordMeaning, string) {
+	if ok && !vaguePhrase(m.row) {
+		return nil, ""
+	}
+	meaning, words := t.words.Read(text, r.Code)
+	if meaning == nil {
+		return nil, ""
+	}
+	if status != nil && status.Firm && !status.Broad && status.Cause != "" {
+		a, b := t.causes.ByID(meaning.Cause), t.causes.ByID(status.Cause)
+		if a == nil || b == nil || a.Coarse != b.Coarse {
+			return nil, ""
+		}
+	}
+	return meaning, words
+}
+
+// vaguePhrase tells that a sentence's words may say more than the phrase: it says who was refused, or that there is
+// trouble, but not why.
+func vaguePhrase(r *replyRow) bool {
+	return r.Certainty == Guess || r.Weight < -1 || r.Weight < 0 && r.Cause == "system-error"
 }
 
 // stage corrects what the words alone would say by the command that was refused: at MAIL the sender is judged, and an

@@ -63,6 +63,7 @@ type replyTable struct {
 	causes   *Causes
 	enhanced *EnhancedTable
 	codes    []BasicCode
+	words    *Words
 	files    []*replyFile
 	patterns []pattern
 	bloom    [1 << 13]uint64    // of the 4-grams in byGram
@@ -102,7 +103,11 @@ func (b *Base) buildReplies() (*replyTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &replyTable{causes: causes, enhanced: enhanced, codes: enhanced.Code, byGram: map[uint32][]int32{}}
+	words, err := b.Words()
+	if err != nil {
+		return nil, err
+	}
+	t := &replyTable{causes: causes, enhanced: enhanced, codes: enhanced.Code, words: words, byGram: map[uint32][]int32{}}
 	for _, name := range b.names("replies*.toml") {
 		f, err := load[replyFile](b, name)
 		if err != nil {
