@@ -37,6 +37,21 @@ func (a *app) openLogs(names []string) []*logs.Input {
 			a.notRead(err)
 		}
 	}
+	logs.Chain(out)
+	return out
+}
+
+// lateYears gives what came up while packed logs were read about the years of their lines, by name; nil for nothing.
+func lateYears(inputs []*logs.Input) map[string]*logs.Years {
+	var out map[string]*logs.Years
+	for _, in := range inputs {
+		if in.Late() {
+			if out == nil {
+				out = map[string]*logs.Years{}
+			}
+			out[in.Name] = in.Years()
+		}
+	}
 	return out
 }
 

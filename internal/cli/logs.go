@@ -143,8 +143,19 @@ type summed struct {
 
 // sumLogs reads every input; what cannot be read is noted beside what could.
 func (a *app) sumLogs(ctx context.Context, args []string, opt tally.Options, unparsed bool) *summed {
-	s := &summed{tally: tally.New(opt)}
 	names, errs := a.logNames(args)
+	ends := logs.Ends(names)
+	s, late := a.sumNamed(ctx, names, errs, ends, nil, opt, unparsed)
+	if late != nil { // times without a year in packed logs of several years: now it is known which
+		s, _ = a.sumNamed(ctx, names, errs, ends, late, opt, unparsed)
+	}
+	return s
+}
+
+// sumNamed reads the files. late is what came up about the years of their lines too late to be used.
+func (a *app) sumNamed(ctx context.Context, names []string, errs []namedError, ends map[string]time.Time, years map[string]*logs.Years, opt tally.Options, unparsed bool) (s *summed, late map[string]*logs.Years) {
+	s = &summed{tally: tally.New(opt)}
+	var read []*logs.Input
 	for _, err := range errs {
 		s.files = append(s.files, logcheck.File{Name: err.name, Error: reason(err.err)})
 	}
@@ -158,6 +169,12 @@ func (a *app) sumLogs(ctx context.Context, args []string, opt tally.Options, unp
 			continue
 		}
 		f.Format = in.Format
+		if end, ok := ends[name]; ok {
+			in.Before(end)
+		}
+		if y := years[name]; y != nil {
+			in.Tell(y)
+		}
 		all := dialects.All()
 		in.Sniff(all)
 		r := in.Reader(time.Local, all)
@@ -175,8 +192,9 @@ func (a *app) sumLogs(ctx context.Context, args []string, opt tally.Options, unp
 		}
 		in.Close()
 		s.files = append(s.files, f)
+		read = append(read, in)
 	}
-	return s
+	return s, lateYears(read)
 }
 
 type namedError struct {

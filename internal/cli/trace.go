@@ -87,7 +87,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 		names = args
 	}
 	inputs := a.openLogs(names)
-	defer closeLogs(inputs)
+	defer func() { closeLogs(inputs) }()
 	defer debug.SetGCPercent(debug.SetGCPercent(traceCollection))
 	opt := trace.Options{Dialects: dialects.All(), Local: time.Local, Workers: runtime.GOMAXPROCS(0)}
 	if f.unparsed {
@@ -96,6 +96,19 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	found, err := trace.Scan(ctx, inputs, q, opt)
 	if err != nil {
 		return err
+	}
+	if late := lateYears(inputs); late != nil && !(q.Since.IsZero() && q.Until.IsZero()) { // the span was compared with times of other years
+		found.Close()
+		closeLogs(inputs)
+		inputs = a.openLogs(names)
+		for _, in := range inputs {
+			if y := late[in.Name]; y != nil {
+				in.Tell(y)
+			}
+		}
+		if found, err = trace.Scan(ctx, inputs, q, opt); err != nil {
+			return err
+		}
 	}
 	defer found.Close()
 	if f.redact {

@@ -15,6 +15,8 @@ type Clock struct {
 	// gets the latest year that keeps it before Latest, so a file that crosses New Year is read right.
 	Latest time.Time
 
+	nearby int64 // 0, or about when the lines being read were written: that tells the year better than Latest
+
 	mon  hourMemory // "Nov 22 01"
 	iso  hourMemory // "2026-11-22 01", local
 	isoU hourMemory // "2026-11-22T01", as UTC
@@ -86,6 +88,9 @@ const slack = 26 * time.Hour
 
 func (c *Clock) guessYear(mo time.Month, day, hour int) time.Time {
 	loc := c.loc()
+	if c.nearby != 0 {
+		return c.soonest(mo, day, hour)
+	}
 	year := c.Latest.In(loc).Year() + 1
 	for range 9 {
 		t := time.Date(year, mo, day, hour, 0, 0, 0, loc)
@@ -95,6 +100,17 @@ func (c *Clock) guessYear(mo time.Month, day, hour int) time.Time {
 		year--
 	}
 	return time.Date(c.Latest.In(loc).Year(), mo, day, hour, 0, 0, 0, loc)
+}
+
+// soonest gives the first such time that is not before the moment nearby, but for what a clock may be set back.
+func (c *Clock) soonest(mo time.Month, day, hour int) time.Time {
+	from := time.Unix(c.nearby-jump, 0).In(c.loc())
+	for year := from.Year(); year <= from.Year()+8; year++ {
+		if t := time.Date(year, mo, day, hour, 0, 0, 0, c.loc()); t.Day() == day && !t.Before(from) {
+			return t
+		}
+	}
+	return time.Date(from.Year(), mo, day, hour, 0, 0, 0, c.loc())
 }
 
 func (c *Clock) loc() *time.Location {

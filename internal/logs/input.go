@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -35,6 +36,10 @@ type Input struct {
 	stream io.Reader
 	head   []byte
 	closer func()
+
+	sights []sighting            // of a text whose times name no year
+	years  atomic.Pointer[Years] // of a stream they come up at its end
+	told   bool                  // years come from an earlier reading
 }
 
 // Errors about what cannot be a log. They are wrapped with the name of the input.
@@ -75,6 +80,10 @@ func Open(name string) (*Input, error) {
 		return nil, fmt.Errorf("%s: %w", name, ErrEmpty)
 	}
 	if in.Format = magic(in.head); in.Format == "plain" && !in.broken() {
+		if _, ok := sight(in.head, 0, true); ok {
+			in.sights = sights(f, in.Size, in.head)
+			in.years.Store(settle(in.sights, in.ModTime))
+		}
 		return in, in.check()
 	}
 	in.packed = f
@@ -239,7 +248,7 @@ func (in *Input) Sniff(dialects []Dialect) {
 // Reader gives a reader with the input's time and layout.
 func (in *Input) Reader(local *time.Location, dialects []Dialect) *Reader {
 	r := NewReader(Clock{Local: local, Latest: in.ModTime}, dialects)
-	r.Layout = in.Layout
+	r.Layout, r.Years = in.Layout, in.years.Load()
 	return r
 }
 
@@ -337,6 +346,12 @@ func (in *Input) Each(fn func(block []byte, base int64) error) error {
 func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int64) error) error {
 	buf := room(buffer(), 0)
 	have, base := 0, int64(0)
+	_, watch := sight(in.head, 0, true)
+	defer func() {
+		if watch && !in.told {
+			in.years.Store(settle(in.sights, in.ModTime))
+		}
+	}()
 	for {
 		n, err := fill(in.stream, buf[have:])
 		have += n
@@ -349,6 +364,9 @@ func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int6
 			rest := buf[end:have]
 			if len(rest) > 0 && err == nil {
 				rest = bytes.Clone(rest) // the block is no longer ours once it is given away
+			}
+			if watch && !in.told {
+				in.sights = inBlock(in.sights, buf[:end], base)
 			}
 			if ferr := fn(buf[:end:len(buf)], base); ferr != nil {
 				return ferr

@@ -33,7 +33,10 @@ type Reader struct {
 	Unread func(o *event.Origin)
 	// Known tells the columns of an input whose lines are rows (Exchange); nil for other inputs.
 	Layout *Layout
+	// Years tells when parts of the input were written, for times that name no year; nil where the Clock alone knows.
+	Years *Years
 
+	from, to int64 // offsets for which the Clock's nearby stands
 	dialects []Dialect
 	cache    [256]program
 	ev       event.Event
@@ -59,7 +62,7 @@ func NewReader(clock Clock, dialects []Dialect) *Reader {
 
 // Clone gives a reader with the same settings and no counts.
 func (r *Reader) Clone() *Reader {
-	return &Reader{Clock: Clock{Local: r.Local, Latest: r.Latest}, Unread: r.Unread, Layout: r.Layout, dialects: r.dialects}
+	return &Reader{Clock: Clock{Local: r.Local, Latest: r.Latest}, Unread: r.Unread, Layout: r.Layout, Years: r.Years, dialects: r.dialects}
 }
 
 // Block reads a block of whole lines; base is the offset of its first byte. The last line may lack its end.
@@ -88,6 +91,10 @@ func (r *Reader) Line(line []byte, source int32, offset int64, sink event.Sink) 
 	if len(line) == 0 {
 		r.Foreign++
 		return Foreign
+	}
+	if r.Years != nil && (offset < r.from || offset >= r.to) {
+		r.nearby, r.from, r.to = r.Years.near(offset)
+		r.mon = hourMemory{}
 	}
 	e := &r.ev
 	*e = event.Event{Origin: event.Origin{Source: source, Offset: offset}}

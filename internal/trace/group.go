@@ -105,8 +105,8 @@ func (c *cutter) redacted(src int32, off int64, line []byte) []byte {
 	return c.f.Redact.Line(line, subject)
 }
 
-func (c *cutter) when(src int32, line []byte) (at int64) {
-	c.reader(src).Line(line, src, 0, event.SinkFunc(func(e *event.Event) {
+func (c *cutter) when(src int32, off int64, line []byte) (at int64) {
+	c.reader(src).Line(line, src, off, event.SinkFunc(func(e *event.Event) {
 		if e.TimeSet && at == 0 {
 			at = e.At
 		}

@@ -62,7 +62,7 @@ func (h *rawHead) next() bool {
 			continue
 		}
 		if h.timed {
-			if at := h.c.when(h.src, h.line); at != 0 {
+			if at := h.c.when(h.src, h.off, h.line); at != 0 {
 				h.at = at
 			}
 		}

@@ -208,7 +208,7 @@ func (m *importer) digest(d *digest.Digester, enc packer, j *importJob) {
 			n++
 		}
 		d.Reset()
-		d.Add(0, base, text[:n], m.in.ModTime, m.in.Layout)
+		d.Add(0, base, text[:n], m.in.LatestAt(base+int64(n)), m.in.Layout)
 		j.pieces = append(j.pieces, packPiece(enc, &d.Piece))
 		text, base = text[n:], base+int64(n)
 	}
