@@ -3,7 +3,6 @@ package trace
 import (
 	"context"
 	"io"
-	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -198,6 +197,7 @@ func (s *scan) run(ctx context.Context) {
 		s.Passes++
 	}
 	for _, v := range vs {
+		v.view.Close()
 		for _, r := range v.readers {
 			if r != nil {
 				s.Counts.Add(r.Counts)
@@ -317,29 +317,50 @@ func (s *scan) recall() {
 	}
 }
 
-// near hands out the blocks that lack a search and have a line found in them or beside them, unless those are most.
+// near hands out the blocks that lack a search and are close to a line found: as far around as that stays a small part of
+// everything. What is close to most blocks is left to a pass over all.
 func (s *scan) near(ctx context.Context, tasks chan<- task) int {
 	s.seeding = false
-	known := s.book.len()
-	var todo []task
 	all := 0
-	for si, src := range s.sources {
+	for _, src := range s.sources {
 		all += len(src.blocks)
+	}
+	for _, far := range [...]int{16, 4, 1} {
+		todo := s.around(far)
+		if far > 1 && len(todo)*16 > all || len(todo)*4 > all {
+			continue
+		}
+		for _, t := range todo {
+			if ctx.Err() != nil {
+				break
+			}
+			tasks <- t
+		}
+		return len(todo)
+	}
+	return 0
+}
+
+// around gives the blocks that lack a search and have a line found in them or in one of so many before and behind.
+func (s *scan) around(far int) (todo []task) {
+	known := s.book.len()
+	for si, src := range s.sources {
+		if src.lost {
+			continue
+		}
+		last := -1 - far // block with a line found before or at the one at hand
+		next := 0
 		for b, st := range src.blocks {
-			lo, hi := max(0, b-1), min(len(src.blocks), b+2)
-			if st.seen < known && !src.lost && st.here() && slices.ContainsFunc(src.blocks[lo:hi], func(n *blockState) bool { return len(n.hits) > 0 }) {
+			for next < len(src.blocks) && (next < b || len(src.blocks[next].hits) == 0) {
+				next++
+			}
+			if len(st.hits) > 0 {
+				last = b
+			}
+			if near := b-last <= far || next < len(src.blocks) && next-b <= far; near && st.seen < known && st.here() {
 				todo = append(todo, task{src: int32(si), block: st, stage: later})
 			}
 		}
 	}
-	if len(todo)*4 > all {
-		return 0
-	}
-	for _, t := range todo {
-		if ctx.Err() != nil {
-			break
-		}
-		tasks <- t
-	}
-	return len(todo)
+	return todo
 }

@@ -137,3 +137,20 @@ func TestCutStreamIsFollowed(t *testing.T) {
 		t.Errorf("%d of %d lines, errors %v", f.Lines, len(world["bounced"]), f.Errors)
 	}
 }
+
+// TestLogThatBecameShorter: what is still there of a plain log that was cut after it was opened is searched like any other.
+func TestLogThatBecameShorter(t *testing.T) {
+	text := strings.Join(world["bounced"], "\n") + "\n" + strings.Repeat("Nov 22 11:00:00 mx1 sshd[1]: nothing to see here\n", 60000)
+	name := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inputs := open(t, []string{name})
+	if err := os.Truncate(name, int64(len(text)/2)); err != nil {
+		t.Fatal(err)
+	}
+	f := look(t, inputs, "wang@partner.example", 2)
+	if f.Lines != len(world["bounced"]) {
+		t.Errorf("%d of %d lines", f.Lines, len(world["bounced"]))
+	}
+}

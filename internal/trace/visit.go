@@ -15,6 +15,7 @@ type visitor struct {
 	s       *scan
 	set     hashSet
 	readers []*logs.Reader
+	view    logs.View
 	buf     []byte
 	ids     lineIDs
 	idText  []byte
@@ -40,6 +41,9 @@ func (v *visitor) do(t task) {
 		v.piece(t, src)
 		return
 	}
+	if v.looked(t) {
+		return
+	}
 	b, base, err := logs.ReadBlock(src.text, src.size, int(t.block.start/logs.BlockSize), v.buf)
 	if err != nil {
 		v.s.fail(src, err)
@@ -49,6 +53,24 @@ func (v *visitor) do(t task) {
 		v.buf = b[:cap(b)]
 	}
 	v.visit(t.block, t.src, b, base)
+}
+
+// looked visits a block of a file where the file can be looked at without copying it. Where that failed half-way, nothing counts
+// as searched: lines found stay and are not found twice.
+func (v *visitor) looked(t task) (done bool) {
+	was, src := *t.block, v.s.sources[t.src]
+	err := v.view.Guard(func() {
+		b, base, ok := v.view.Block(src.in, int(t.block.start/logs.BlockSize))
+		if ok {
+			v.visit(t.block, t.src, b, base)
+		}
+		done = ok
+	})
+	if err != nil {
+		t.block.seeded, t.block.seen = was.seeded, was.seen
+		sortHits(t.block)
+	}
+	return done && err == nil
 }
 
 // visit searches a block for the query, if that was not done, and for the ids that came up since the last visit.
