@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/web"
 )
 
-// Config is the file of `mailwhy serve --config`. Each room's part is a struct of that room; a key that nobody knows is
+// Config is the file of `mailwhy serve --config`, TOML or YAML. Each room's part is a struct of that room; a key that nobody knows is
 // an error with its line.
 type Config struct {
 	Serve     ServeConfig          `toml:"serve"`
@@ -146,17 +147,21 @@ func readConfig(name string) (*Config, error) {
 		if len(raw) > maxConfig {
 			return nil, &readError{what: finding.S("{{.File}} is larger than {{size .Max}}", finding.Args{"File": name, "Max": maxConfig})}
 		}
-		d := toml.NewDecoder(bytes.NewReader(raw))
+		text, err := readText(name, raw)
+		if err != nil {
+			return nil, badConfig(name, nil, err)
+		}
+		d := toml.NewDecoder(bytes.NewReader(text.toml))
 		d.DisallowUnknownFields()
 		if err := d.Decode(c); err != nil {
-			return nil, badConfig(name, err)
+			return nil, badConfig(name, text, err)
 		}
 		if bad := c.problems(); len(bad) > 0 {
-			return nil, wrongConfig(name, raw, bad)
+			return nil, wrongConfig(name, text, bad)
 		}
 	}
 	if err := c.Serve.check(); err != nil {
-		return nil, badConfig(name, err)
+		return nil, badConfig(name, nil, err)
 	}
 	if bad := intake.Validate(c.Intake); len(bad) > 0 {
 		return nil, usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": bad[0]}), finding.Sentence{})
@@ -165,28 +170,69 @@ func readConfig(name string) (*Config, error) {
 		return nil, err
 	}
 	if _, err := c.Desk.Guard(); err != nil {
-		return nil, badConfig(name, fmt.Errorf("desk.%w", err))
+		return nil, badConfig(name, nil, fmt.Errorf("desk.%w", err))
 	}
 	if _, err := signOns(c.OIDC); err != nil {
-		return nil, badConfig(name, err)
+		return nil, badConfig(name, nil, err)
 	}
 	return c, nil
 }
 
-// badConfig says what is wrong with a configuration file, with line and key.
-func badConfig(name string, err error) error {
-	text := err.Error()
+// lineError is something wrong at a line of a configuration file.
+type lineError struct {
+	line int
+	says finding.Sentence
+}
+
+func (e *lineError) Error() string { return fmt.Sprintf("line %d: %s", e.line, e.says.In(finding.EN)) }
+
+func atLine(line int, says finding.Sentence) error { return &lineError{line, says} }
+
+// badConfig says what is wrong with a configuration file, with its line where it has one.
+func badConfig(name string, from *configText, err error) error {
 	var strict *toml.StrictMissingError
-	var at *toml.DecodeError
+	var bad *toml.DecodeError
 	switch {
 	case errors.As(err, &strict) && len(strict.Errors) > 0:
 		row, _ := strict.Errors[0].Position()
-		text = fmt.Sprintf("line %d: unknown key %s", row, strings.Join(strict.Errors[0].Key(), "."))
-	case errors.As(err, &at):
-		row, column := at.Position()
-		text = fmt.Sprintf("line %d, column %d: %s", row, column, strings.TrimPrefix(at.Error(), "toml: "))
+		err = atLine(from.line(row), finding.S("unknown key {{.Key}}", finding.Args{"Key": strings.Join(strict.Errors[0].Key(), ".")}))
+	case errors.As(err, &bad):
+		row, _ := bad.Position()
+		err = atLine(from.line(row), wrongType(bad))
 	}
-	return usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": text}), finding.Sentence{})
+	var at *lineError
+	if errors.As(err, &at) {
+		return usage(finding.S("{{.File}}: line {{.Line}}: {{.Says}}", finding.Args{"File": name, "Line": at.line, "Says": at.says}), finding.Sentence{})
+	}
+	return usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": err.Error()}), finding.Sentence{})
+}
+
+var mistyped = regexp.MustCompile(`^cannot decode TOML (.+?) into .* of type (\S+)$`)
+
+// wrongType says what the decoder says without words of Go.
+func wrongType(e *toml.DecodeError) finding.Sentence {
+	text, key := strings.TrimPrefix(e.Error(), "toml: "), strings.Join(e.Key(), ".")
+	m := mistyped.FindStringSubmatch(text)
+	if m == nil {
+		if key == "" {
+			return finding.Raw(text)
+		}
+		return finding.S("{{.Key}}: {{.Says}}", finding.Args{"Key": key, "Says": text})
+	}
+	want := finding.M("a table")
+	switch {
+	case strings.HasPrefix(m[2], "[]"):
+		want = finding.M("a list")
+	case m[2] == "bool":
+		want = finding.M("true or false")
+	case m[2] == "string", strings.Contains(m[2], "uration"), strings.Contains(m[2], "Span"), strings.HasSuffix(m[2], "Secret"), strings.HasSuffix(m[2], "Action"):
+		want = finding.M("a text")
+	case strings.Contains(m[2], "int"):
+		want = finding.M("a whole number")
+	case strings.Contains(m[2], "float"):
+		want = finding.M("a number")
+	}
+	return finding.S("{{.Key}} wants {{.Want}}", finding.Args{"Key": key, "Want": want})
 }
 
 // check fills in the defaults and refuses what cannot be meant.

@@ -35,7 +35,7 @@ Before a rule is armed, replay tells how often it would have fired over the samp
 		Example: "  mailwhy monitor list --config mailwhy.toml\n  mailwhy monitor replay mx --since 30d\n  mailwhy monitor ack mx --note \"the host is being moved\"\n  mailwhy monitor mute mx --for 2h --reason \"kernel update\"",
 	}
 	p := c.PersistentFlags()
-	p.StringVar(&f.config, "config", "", a.say("configuration file (TOML)"))
+	p.StringVar(&f.config, "config", "", a.say("configuration file (TOML or YAML)"))
 	p.StringVar(&f.data, "data", "", a.say("folder of everything that is remembered"))
 	p.StringVar(&f.by, "by", "", a.say("who does this (default: the login name)"))
 	for _, build := range []func(*monitorFlags) *cobra.Command{a.monitorList, a.monitorRun, a.monitorReplay, a.monitorAck, a.monitorMute, a.monitorIncidents, a.monitorProposals, a.monitorTry} {

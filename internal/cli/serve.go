@@ -77,7 +77,7 @@ Everything is remembered in one folder. The first start prints a link that makes
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&file, "config", "", a.say("configuration file (TOML)"))
+	f.StringVar(&file, "config", "", a.say("configuration file (TOML or YAML)"))
 	f.StringVar(&data, "data", "", a.say("folder of everything that is remembered"))
 	f.StringVar(&where, "store", "", a.say("where logs are kept: a ClickHouse server or cluster, clickhouse://user@host:9000,…/database?cluster=name (default: the data folder)"))
 	a.storePasswordFlag(c, &passwordFile)

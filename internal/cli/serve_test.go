@@ -9,7 +9,6 @@ import (
 	"net/http/cookiejar"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -287,34 +286,5 @@ func TestKindsAreUnique(t *testing.T) {
 			t.Errorf("%s twice", k.Kind.Kind)
 		}
 		names = append(names, k.Kind.Kind)
-	}
-}
-
-// The example in deploy is right as it stands, and with every key in it that is commented out.
-func TestExampleConfiguration(t *testing.T) {
-	raw, err := os.ReadFile("../../deploy/mailwhy.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	secret := filepath.Join(dir, "secret")
-	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	all := regexp.MustCompile(`(?m)^# (\[|[a-z_]+ = )`).ReplaceAllString(string(raw), "$1")
-	all = strings.ReplaceAll(all, "/etc/mailwhy/oidc-secret", secret)
-	for what, text := range map[string]string{"as it stands": string(raw), "with everything": all} {
-		name := filepath.Join(dir, "mailwhy.toml")
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := readConfig(name)
-		if err != nil {
-			t.Errorf("%s: %v", what, err)
-			continue
-		}
-		if len(c.Intake) == 0 || what == "with everything" && (len(c.OIDC) != 1 || c.Inbox.Domain == "" || c.Serve.RunsPerUser != 3) {
-			t.Errorf("%s: %+v", what, c)
-		}
 	}
 }

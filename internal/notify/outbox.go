@@ -22,6 +22,8 @@ type Outbox interface {
 	Deliveries(ctx context.Context, channel string, limit int) ([]Delivery, error)
 	// SentSince counts the messages a channel took from a time on.
 	SentSince(ctx context.Context, channel string, since time.Time) (int, error)
+	// Renew lets one that was given up wait again, as if it had come at that time; ErrNone where none of that ID was.
+	Renew(ctx context.Context, id string, at time.Time) error
 	PruneDeliveries(ctx context.Context, before time.Time) (int64, error)
 }
 
@@ -210,6 +212,19 @@ func (d *Dispatcher) Channels() []Channel {
 	return slices.Clone(d.channels)
 }
 
+// Deliveries lists the newest alerts on their way to a channel, or to all (""): those that wait, that were sent, and those
+// that were given up.
+func (d *Dispatcher) Deliveries(ctx context.Context, channel string, limit int) ([]Delivery, error) {
+	return d.box.Deliveries(ctx, channel, limit)
+}
+
+// Again tries an alert that was given up for another day; ErrNone where there is none of that ID.
+func (d *Dispatcher) Again(ctx context.Context, id string) error {
+	err := d.box.Renew(ctx, id, d.now())
+	d.poke()
+	return err
+}
+
 // Counts tells what was sent so far.
 func (d *Dispatcher) Counts() map[Count]int64 {
 	d.mu.Lock()
@@ -288,7 +303,8 @@ func (d *Dispatcher) Round(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	errs := []error{d.giveUp(ctx, now, pending, channels)}
+	pending, err = d.giveUp(ctx, now, pending, channels)
+	errs := []error{err}
 	batches, wait := plan(now, pending, channels, sent)
 	var wg sync.WaitGroup
 	results := make([]error, len(batches))
@@ -302,21 +318,24 @@ func (d *Dispatcher) Round(ctx context.Context) (time.Duration, error) {
 	return wait, errors.Join(append(errs, results...)...)
 }
 
-// giveUp ends what was tried for too long, and what waits for a channel that is no more.
-func (d *Dispatcher) giveUp(ctx context.Context, now time.Time, pending []Delivery, channels []Channel) error {
+// giveUp ends what was tried for too long, and what waits for a channel that is no more. It gives what is left.
+func (d *Dispatcher) giveUp(ctx context.Context, now time.Time, pending []Delivery, channels []Channel) ([]Delivery, error) {
 	var ids []string
+	var left []Delivery
 	for _, p := range pending {
 		known := slices.ContainsFunc(channels, func(c Channel) bool { return c.ID == p.Channel })
-		if now.Sub(p.Created) > patience && (p.Tries > 0 || !known) {
-			ids = append(ids, p.ID)
-			d.count(p.Channel, string(GivenUp), 1)
-			d.log.Error("an alert was given up", "channel", p.Channel, "alert", p.Alert.ID, "said", p.Text)
+		if now.Sub(p.Created) <= patience || p.Tries == 0 && known {
+			left = append(left, p)
+			continue
 		}
+		ids = append(ids, p.ID)
+		d.count(p.Channel, string(GivenUp), 1)
+		d.log.Error("an alert was given up", "channel", p.Channel, "alert", p.Alert.ID, "said", p.Text)
 	}
 	if len(ids) == 0 {
-		return nil
+		return left, nil
 	}
-	return d.box.PutAttempt(ctx, ids, Attempt{At: now, State: GivenUp, Text: "not taken within " + patience.String()})
+	return left, d.box.PutAttempt(ctx, ids, Attempt{At: now, State: GivenUp})
 }
 
 // deliver hands one message over and stores what came of it.

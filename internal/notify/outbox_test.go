@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -69,6 +70,17 @@ func (m *memory) SentSince(_ context.Context, channel string, since time.Time) (
 		}
 	}
 	return len(seen), nil
+}
+func (m *memory) Renew(_ context.Context, id string, at time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.ds {
+		if d := &m.ds[i]; d.ID == id && d.State == GivenUp {
+			d.State, d.Created, d.Due, d.Tries, d.Done = Waiting, at, at, 0, time.Time{}
+			return nil
+		}
+	}
+	return ErrNone
 }
 func (m *memory) PruneDeliveries(context.Context, time.Time) (int64, error) { return 0, nil }
 
@@ -196,6 +208,20 @@ func TestGivenUp(t *testing.T) {
 	}
 	if n := len(r.stub.bodies); n < 20 || n > 40 {
 		t.Errorf("%d tries in a day", n)
+	}
+	tried := len(r.stub.bodies)
+	if err := r.d.Again(t.Context(), "nobody ops"); !errors.Is(err, ErrNone) {
+		t.Error(err)
+	}
+	r.stub.answer = func(int) (int, map[string]string, string) { return 200, nil, "" }
+	if err := r.d.Again(t.Context(), "1 ops"); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.after(11 * time.Second); n != tried+1 || r.states() != "1 sent" {
+		t.Errorf("asked for again: %d tries more, %s", n-tried, r.states())
+	}
+	if ds, err := r.d.Deliveries(t.Context(), "ops", 10); err != nil || len(ds) != 1 {
+		t.Errorf("%+v, %v", ds, err)
 	}
 }
 

@@ -90,10 +90,23 @@ func (o *Outbox) PutAttempt(ctx context.Context, ids []string, a notify.Attempt)
 	return o.s.write(ctx, func(c *sqlite.Conn) error {
 		var errs []error
 		for _, id := range ids {
-			errs = append(errs, exec(c, "UPDATE deliveries SET state = ?, due = ?, text = CASE WHEN ?3 = '' AND ?1 = 'folded' THEN text ELSE ?3 END, done = ?, message = ?, tries = tries + ? WHERE id = ?",
+			errs = append(errs, exec(c, "UPDATE deliveries SET state = ?, due = ?, text = CASE WHEN ?3 = '' AND ?1 IN ('folded', 'given-up') THEN text ELSE ?3 END, done = ?, message = ?, tries = tries + ? WHERE id = ?",
 				string(a.State), nanos(a.Due), a.Text, done, a.Message, tried, id))
 		}
 		return errors.Join(errs...)
+	})
+}
+
+// Renew lets one that was given up wait again.
+func (o *Outbox) Renew(ctx context.Context, id string, at time.Time) error {
+	return o.s.write(ctx, func(c *sqlite.Conn) error {
+		if err := exec(c, "UPDATE deliveries SET state = 'waiting', created = ?2, due = ?2, tries = 0, done = 0, message = '' WHERE id = ?1 AND state = 'given-up'", id, nanos(at)); err != nil {
+			return err
+		}
+		if c.Changes() == 0 {
+			return notify.ErrNone
+		}
+		return nil
 	})
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -65,6 +66,21 @@ func Outbox(t *testing.T, open func(t *testing.T) notify.Outbox) {
 	if ds, err := box.Deliveries(ctx, "", 10); err != nil || len(ds) != 3 {
 		t.Errorf("%+v, %v", ds, err)
 	}
+	put("e", "ops", 3)
+	must(box.PutAttempt(ctx, []string{"e"}, notify.Attempt{At: at, State: notify.Waiting, Text: "503 busy"}))
+	must(box.PutAttempt(ctx, []string{"e"}, notify.Attempt{At: at, State: notify.GivenUp}))
+	if ds, err := box.Deliveries(ctx, "ops", 1); err != nil || len(ds) != 1 || ds[0].State != notify.GivenUp || ds[0].Text != "503 busy" {
+		t.Errorf("what was given up lost its reason: %+v, %v", ds, err)
+	}
+	for id, want := range map[string]error{"a": notify.ErrNone, "nobody": notify.ErrNone, "e": nil} {
+		if err := box.Renew(ctx, id, at.Add(time.Hour)); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", id, err, want)
+		}
+	}
+	if ds, err := box.PendingDeliveries(ctx, 10); err != nil || len(ds) != 1 || ds[0].ID != "e" || ds[0].Tries != 0 || !ds[0].Created.Equal(at.Add(time.Hour)) {
+		t.Errorf("%+v, %v", ds, err)
+	}
+	must(box.PutAttempt(ctx, []string{"e"}, notify.Attempt{At: at, State: notify.Sent, Message: "e"}))
 	put("d", "ops", 0)
 	if n, err := box.PruneDeliveries(ctx, at.Add(90*time.Second)); err != nil || n != 2 {
 		t.Errorf("pruned %d, %v", n, err)
