@@ -122,7 +122,11 @@ func TestServeOnACluster(t *testing.T) {
 		})
 		sites = append(sites, x)
 	}
-	sites[0].until(t, 800)
+	for _, x := range sites {
+		x.until(t, 800)
+	}
+	copied(t, cluster.Servers[0], cluster.Servers[1]) // a page may ask either
+	copied(t, cluster.Servers[1], cluster.Servers[0])
 	var writing sync.WaitGroup
 	writing.Go(func() { cluster.Servers[1].Kill() }) // the second replica of the first shard
 	for range 8 {
