@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type Record struct {
 	Target string    `json:"target,omitempty"` // what it was done to
 	Detail string    `json:"detail,omitempty"`
 	Prev   string    `json:"prev"`
+	Sig    string    `json:"sig,omitempty"` // Ed25519 over the record without it, base64: what was deleted is signed
 }
 
 // Head is the state of a log: how many records, and the hash of the last one. Whoever keeps a head outside of the log
@@ -68,6 +70,7 @@ type Log struct {
 	name string
 	head Head
 	now  func() time.Time
+	key  *Key // nil: nothing can be signed
 }
 
 // Open opens the log or makes it, and checks the whole chain. A last line that was not written whole (a crash) is cut
@@ -106,41 +109,70 @@ func (l *Log) recover() (torn int64, err error) {
 	return end - whole, err
 }
 
+// SignWith gives the log the key that signs. It must be called before the log is shared.
+func (l *Log) SignWith(k *Key) { l.key = k }
+
 // Append adds a record and gives the new head. N, Prev and (where zero) At are set here. It is on the disk when Append
 // returns.
-func (l *Log) Append(r Record) (Head, error) { return l.add(r, true) }
+func (l *Log) Append(r Record) (Head, error) { return l.locked(r, durable) }
+
+// AppendSigned is Append of a record that outsiders can verify alone: it is signed. Without a key it is ErrNoKey.
+func (l *Log) AppendSigned(r Record) (Head, error) { return l.locked(r, durable|signed) }
 
 // Look adds a record of somebody who only looked. It survives a crash of the process; after a crash of the machine the
 // last ones may be missing, which is not worth a disk's wait per look.
-func (l *Log) Look(r Record) (Head, error) { return l.add(r, false) }
+func (l *Log) Look(r Record) (Head, error) { return l.locked(r, 0) }
 
-func (l *Log) add(r Record, sync bool) (Head, error) {
+// How a record is added.
+const (
+	durable = 1 << iota
+	signed
+)
+
+func (l *Log) locked(r Record, how int) (Head, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r.N, r.Prev = l.head.Count, l.head.Hash
+	err := l.add(r, how)
+	return l.head, err
+}
+
+// add writes a record. The lock is held.
+func (l *Log) add(r Record, how int) error {
+	r.N, r.Prev, r.Sig = l.head.Count, l.head.Hash, ""
 	if r.At.IsZero() {
 		r.At = l.now()
 	}
 	r.At = r.At.UTC().Truncate(time.Millisecond)
 	for _, s := range []*string{&r.Who, &r.From, &r.What, &r.Target, &r.Detail} {
+		*s = strings.ToValidUTF8(*s, "\uFFFD") // as it is read again: a signature is over what stands there
 		if len(*s) > maxField {
-			*s = (*s)[:maxField] + "…"
+			*s = strings.ToValidUTF8((*s)[:maxField], "") + "…"
 		}
+	}
+	if how&signed != 0 {
+		if l.key == nil {
+			return ErrNoKey
+		}
+		text, err := r.text()
+		if err != nil {
+			return err
+		}
+		r.Sig = l.key.signature(text)
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
-		return l.head, err
+		return err
 	}
 	if _, err := l.f.Write(append(line, '\n')); err != nil {
-		return l.head, fmt.Errorf("audit log %s: %w", l.name, err)
+		return fmt.Errorf("audit log %s: %w", l.name, err)
 	}
-	if sync {
+	if how&durable != 0 {
 		if err := l.f.Sync(); err != nil {
-			return l.head, fmt.Errorf("audit log %s: %w", l.name, err)
+			return fmt.Errorf("audit log %s: %w", l.name, err)
 		}
 	}
 	l.head = Head{r.N + 1, hashLine(line)}
-	return l.head, nil
+	return nil
 }
 
 // Head gives the present head.
@@ -148,38 +180,6 @@ func (l *Log) Head() Head { l.mu.Lock(); defer l.mu.Unlock(); return l.head }
 
 // Close closes the file.
 func (l *Log) Close() error { return errors.Join(l.f.Sync(), l.f.Close()) }
-
-// Page gives up to n records before the given number (before < 0: from the end), the newest first.
-func (l *Log) Page(before int64, n int, keep func(*Record) bool) ([]Record, error) {
-	f, err := os.Open(l.name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if head := l.Head().Count; before < 0 || before > head {
-		before = head
-	}
-	var ring []Record
-	_, _, err = walk(f, func(r *Record, _ []byte) error {
-		switch {
-		case r.N >= before:
-			return errStop
-		case keep == nil || keep(r):
-			if ring = append(ring, *r); len(ring) >= 2*n {
-				ring = append(ring[:0], ring[len(ring)-n:]...)
-			}
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errStop) {
-		return nil, err
-	}
-	ring = ring[max(len(ring)-n, 0):]
-	for i, j := 0, len(ring)-1; i < j; i, j = i+1, j-1 {
-		ring[i], ring[j] = ring[j], ring[i]
-	}
-	return ring, nil
-}
 
 // Broken says where the chain does not hold.
 type Broken struct {
@@ -190,14 +190,21 @@ type Broken struct {
 // Error says it in one line.
 func (b *Broken) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Why) }
 
-// ErrCut says that the log ends before a head that was kept.
-var ErrCut = errors.New("the log ends before the head that was kept: records were cut off")
+// Errors about a head that was kept.
+var (
+	ErrCut  = errors.New("the log ends before the head that was kept: records were cut off")
+	ErrGone = errors.New("the head that was kept is of records that were deleted since: it cannot be compared")
+)
 
 // Verify walks the whole log. A kept head (zero for none) must lie on the chain. each is called for every record and may
-// be nil.
+// be nil. Where the oldest records were deleted (see Beginning) the chain begins with the head of the last of them.
 func Verify(r io.Reader, kept Head, each func(*Record)) (Head, error) {
-	met := kept == Head{}
-	head, whole, err := walk(r, func(rec *Record, line []byte) error {
+	met, early := kept == Head{}, false
+	head, _, err := walk(r, func(rec *Record, line []byte, _ int64) error {
+		if rec.N == kept.Count && !met && kept.Hash == rec.Prev {
+			met = true // the last one that was deleted
+		}
+		early = early || rec.N >= kept.Count
 		if rec.N+1 == kept.Count {
 			if met = hashLine(line) == kept.Hash; !met {
 				return &Broken{rec.N + 1, "the record is not the one of the head that was kept: the log was written anew"}
@@ -208,10 +215,11 @@ func Verify(r io.Reader, kept Head, each func(*Record)) (Head, error) {
 		}
 		return nil
 	})
-	_ = whole
 	switch {
 	case err != nil:
 		return head, err
+	case !met && early:
+		return head, ErrGone
 	case !met:
 		return head, ErrCut
 	}
@@ -221,8 +229,8 @@ func Verify(r io.Reader, kept Head, each func(*Record)) (Head, error) {
 var errStop = errors.New("stop")
 
 // walk reads whole lines and checks the chain; it gives the head and where the last whole line ends. A last line without
-// its end is left out.
-func walk(r io.Reader, each func(*Record, []byte) error) (head Head, whole int64, err error) {
+// its end is left out. each is shown a record, its line and where that ends.
+func walk(r io.Reader, each func(rec *Record, line []byte, end int64) error) (head Head, whole int64, err error) {
 	br := bufio.NewReaderSize(r, maxLine)
 	for {
 		line, err := br.ReadSlice('\n')
@@ -234,15 +242,20 @@ func walk(r io.Reader, each func(*Record, []byte) error) (head Head, whole int64
 		case err != nil:
 			return head, whole, err
 		}
+		begin := whole
 		whole += int64(len(line))
 		line = line[:len(line)-1]
+		if a, ok := parseAnchor(line); ok && begin == 0 {
+			head = Head{a.Anchor, a.Hash}
+			continue
+		}
 		rec, err := parse(line, head)
 		if err != nil {
 			return head, whole, err
 		}
 		head = Head{rec.N + 1, hashLine(line)}
 		if each != nil {
-			if err := each(rec, line); err != nil {
+			if err := each(rec, line, whole); err != nil {
 				return head, whole, err
 			}
 		}
@@ -273,8 +286,9 @@ func hashLine(line []byte) string {
 // Proof shows that a record is in a log of a given size and tree hash, without the rest of the log.
 type Proof struct {
 	N      int64    `json:"n"`
-	Size   int64    `json:"size"` // records in the log
-	Tree   string   `json:"tree"` // root hash of the tree over all lines, base64
+	First  int64    `json:"first,omitempty"` // number of the first record that was not deleted: the tree begins with it
+	Size   int64    `json:"size"`            // records in the tree
+	Tree   string   `json:"tree"`            // root hash of the tree over all lines, base64
 	Record string   `json:"record"`
 	Path   []string `json:"path"`
 }
@@ -293,8 +307,12 @@ func Prove(r io.Reader, n int64) (*Proof, error) {
 		return out, nil
 	})
 	p := &Proof{N: n}
-	head, _, err := walk(r, func(rec *Record, line []byte) error {
-		more, err := tlog.StoredHashes(rec.N, line, reader)
+	first := int64(-1)
+	head, _, err := walk(r, func(rec *Record, line []byte, _ int64) error {
+		if first < 0 {
+			first = rec.N
+		}
+		more, err := tlog.StoredHashes(rec.N-first, line, reader)
 		hashes = append(hashes, more...)
 		if rec.N == n {
 			p.Record = string(line)
@@ -304,18 +322,19 @@ func Prove(r io.Reader, n int64) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n < 0 || n >= head.Count {
-		return nil, fmt.Errorf("the log has %d records: there is no record %d", head.Count, n)
+	if first < 0 || n < first || n >= head.Count {
+		return nil, fmt.Errorf("the log has records %d to %d: there is no record %d", max(first, 0), head.Count-1, n)
 	}
-	tree, err := tlog.TreeHash(head.Count, reader)
+	p.First, p.Size = first, head.Count-first
+	tree, err := tlog.TreeHash(p.Size, reader)
 	if err != nil {
 		return nil, err
 	}
-	path, err := tlog.ProveRecord(head.Count, n, reader)
+	path, err := tlog.ProveRecord(p.Size, n-first, reader)
 	if err != nil {
 		return nil, err
 	}
-	p.Size, p.Tree = head.Count, tree.String()
+	p.Tree = tree.String()
 	for _, h := range path {
 		p.Path = append(p.Path, h.String())
 	}
@@ -336,5 +355,5 @@ func (p *Proof) Check() error {
 		}
 		path = append(path, h)
 	}
-	return tlog.CheckRecord(path, p.Size, tree, p.N, tlog.RecordHash([]byte(p.Record)))
+	return tlog.CheckRecord(path, p.Size, tree, p.N-p.First, tlog.RecordHash([]byte(p.Record)))
 }

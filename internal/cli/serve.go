@@ -279,7 +279,7 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 		lock.Close()
 		return nil, err
 	}
-	if v.audit, err = audit.Open(filepath.Join(dir, "audit.log"), v.now); err != nil {
+	if v.audit, err = openSigning(dir, v.now); err != nil {
 		v.state.Close()
 		lock.Close()
 		return nil, err
@@ -301,7 +301,7 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 // settings are what an admin is shown of the configuration.
 func (v *service) settings() map[string]string {
 	s := &v.cfg.Serve
-	out := map[string]string{"listen": s.Listen, "data": s.Data, "version": Version(), "audit_head": v.audit.Head().String()}
+	out := map[string]string{"listen": s.Listen, "data": s.Data, "version": Version(), "audit_head": v.audit.Head().String(), "audit_key": v.audit.Fingerprint()}
 	store, _ := clickhouse.SplitPassword(s.Store)
 	for k, x := range map[string]string{"store": store, "base_path": s.BasePath, "public_url": s.PublicURL, "resolvers": strings.Join(s.Resolvers, " "), "allow_targets": strings.Join(s.AllowTargets, " ")} {
 		if x != "" {

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/audit"
+	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/runs"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
 )
@@ -30,7 +33,7 @@ func TestRetentionInServe(t *testing.T) {
 	}
 	defer v.state.Close()
 	name := filepath.Join(dir, "audit.log")
-	if v.audit, err = audit.Open(name, v.now); err != nil {
+	if v.audit, err = openSigning(dir, v.now); err != nil {
 		t.Fatal(err)
 	}
 	defer v.audit.Close()
@@ -70,17 +73,60 @@ func TestRetentionInServe(t *testing.T) {
 	if err := r.once(ctx); err != nil || segments() != had {
 		t.Fatalf("nothing is asked for: %d segments of %d, %v", segments(), had, err)
 	}
-	if err := r.reload(&Config{Retention: RetentionConfig{Journeys: "12mo"}}); err != nil {
+	for i, started := range []time.Time{now.AddDate(0, -13, 0), now.AddDate(0, -1, 0)} {
+		run := &runs.Run{ID: strconv.Itoa(i), Kind: "check", Args: map[string]string{}, State: runs.Done, Started: started, Ended: started.Add(time.Second)}
+		if err := v.state.PutRun(ctx, run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.reload(&Config{Retention: RetentionConfig{Preset: "12mo"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.once(ctx); err != nil || segments() != had-1 {
 		t.Fatalf("%d segments of %d, %v", segments(), had, err)
 	}
+	if list, err := v.state.Runs(ctx, runs.Query{Limit: 10}); err != nil || len(list) != 1 {
+		t.Errorf("%d runs are left, %v", len(list), err)
+	}
+	if err := r.once(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := v.audit.Head().Count; got != 2 {
+		t.Errorf("%d records of deletions, want 2: one of a segment, one of runs", got)
+	}
 	raw, err := os.ReadFile(name)
 	if err != nil || !strings.Contains(string(raw), "store.delete") || !strings.Contains(string(raw), "2025-03-01T10:00:00Z") {
 		t.Errorf("audit log %s, %v", raw, err)
 	}
-	if err := (&RetentionConfig{Journeys: "for ever"}).check(); err == nil {
-		t.Error("a time nobody understands was taken")
+	keys, err := readKeys("", dir)
+	if err != nil || len(keys) != 1 {
+		t.Fatal(err)
+	}
+	if rep := auditReport(name, bytes.NewReader(raw), audit.Head{}, keys); rep.Headline.State != finding.StateOK || rep.Facts.(*AuditFacts).Signed != 2 {
+		t.Errorf("%+v", rep.Facts)
+	}
+	forged := bytes.Replace(raw, []byte("2025-03-01T10:00:00Z"), []byte("2025-03-02T10:00:00Z"), 1)
+	if rep := auditReport(name, bytes.NewReader(forged), audit.Head{}, keys); rep.Headline.State != finding.StateBroken {
+		t.Errorf("a changed record: %+v", rep.Headline)
+	}
+	now = now.AddDate(3, 0, 0) // everything is old now, the audit log too
+	if err := r.once(ctx); err != nil {
+		t.Error(err)
+	}
+	rs, err := v.audit.Page(-1, 10, nil)
+	if err != nil || len(rs) == 0 || rs[0].What != "audit.delete" || rs[len(rs)-1].N == 0 {
+		t.Errorf("%+v %v", rs, err)
+	}
+}
+
+func TestRetentionConfig(t *testing.T) {
+	for _, bad := range []RetentionConfig{{Journeys: "for ever"}, {Preset: "7mo"}, {Audit: "-1d"}} {
+		if bad.check() == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+	c := RetentionConfig{Preset: "6mo", Reports: "400d", Runs: "forever"}
+	if got := c.keeps(); c.check() != nil || len(got) != 3 || got[keptJourneys] != "6mo" || got[keptReports] != "400d" || got[keptAudit] != "12mo" {
+		t.Errorf("%v", got)
 	}
 }

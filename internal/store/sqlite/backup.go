@@ -17,6 +17,8 @@ import (
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"github.com/mailwhy/mailwhy/internal/audit"
 )
 
 // Errors about backups.
@@ -119,10 +121,10 @@ func vacuumInto(ctx context.Context, from, to string) error {
 }
 
 // copyOthers copies what is no database: the audit log, the configuration. What is appended to a file meanwhile is not
-// in the copy.
+// in the copy; nor is the private key that signs, for a backup lies in more hands. Its public part is.
 func copyOthers(ctx context.Context, folder, to string) error {
 	return walkFiles(folder, func(name string) error {
-		if strings.HasSuffix(name, ".db") || strings.HasSuffix(name, ".db-wal") || strings.HasSuffix(name, ".db-shm") || strings.HasSuffix(name, ".db-journal") || name == manifestName {
+		if strings.HasSuffix(name, ".db") || strings.HasSuffix(name, ".db-wal") || strings.HasSuffix(name, ".db-shm") || strings.HasSuffix(name, ".db-journal") || name == manifestName || name == audit.KeyFile {
 			return ctx.Err()
 		}
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(to, name)), 0o750); err != nil {

@@ -11,6 +11,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"github.com/mailwhy/mailwhy/internal/store"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
 )
 
@@ -176,28 +177,16 @@ func (v *view) check(ctx context.Context, s *Store, progress func(int)) error {
 	return nil
 }
 
-// Hold keeps the segments of a span of time whatever the retention says, until it is released.
-type Hold struct {
-	ID           string
-	Since, Until time.Time
-	Reason, By   string
-	At           time.Time
-}
-
-func (h *Hold) covers(since, until time.Time) bool {
-	return (h.Until.IsZero() || since.Before(h.Until)) && (h.Since.IsZero() || !until.Before(h.Since))
-}
-
 const holdsSchema = `CREATE TABLE holds (id TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL, reason TEXT NOT NULL, by TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;`
 
 // ErrNoHold says that there is no hold of that id.
 var ErrNoHold = errors.New("no such hold")
 
 // Holds gives the holds in force, the oldest first.
-func (s *State) Holds(ctx context.Context) (out []Hold, err error) {
+func (s *State) Holds(ctx context.Context) (out []store.Hold, err error) {
 	err = s.read(ctx, func(c *sqlite.Conn) error {
 		return query(c, "SELECT id, since, until, reason, by, at FROM holds ORDER BY at, id", func(st *sqlite.Stmt) error {
-			out = append(out, Hold{st.ColumnText(0), fromMilli(st.ColumnInt64(1)), fromMilli(st.ColumnInt64(2)), st.ColumnText(3), st.ColumnText(4), fromMilli(st.ColumnInt64(5))})
+			out = append(out, store.Hold{ID: st.ColumnText(0), Since: fromMilli(st.ColumnInt64(1)), Until: fromMilli(st.ColumnInt64(2)), Reason: st.ColumnText(3), By: st.ColumnText(4), At: fromMilli(st.ColumnInt64(5))})
 			return nil
 		})
 	})
@@ -205,7 +194,7 @@ func (s *State) Holds(ctx context.Context) (out []Hold, err error) {
 }
 
 // PutHold begins a hold.
-func (s *State) PutHold(ctx context.Context, h Hold) error {
+func (s *State) PutHold(ctx context.Context, h store.Hold) error {
 	return s.write(ctx, func(c *sqlite.Conn) error {
 		return run(c, "INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?)", h.ID, milli(h.Since), milli(h.Until), h.Reason, h.By, milli(h.At))
 	})
@@ -221,18 +210,9 @@ func (s *State) ReleaseHold(ctx context.Context, id string) error {
 	})
 }
 
-// Retention says what is to be kept.
-type Retention struct {
-	Before time.Time // segments whose lines are all older go
-	Holds  []Hold    // but for those that one of these covers
-	DryRun bool      // only tell
-	// Record is told what goes before it does; where it fails, nothing is deleted.
-	Record func([]SegmentStats) error
-}
-
 // Retain deletes the segments that are older than is to be kept, and gives them, and those that a hold kept. The newest
 // segment always stays.
-func (s *Store) Retain(ctx context.Context, r Retention) (gone, held []SegmentStats, err error) {
+func (s *Store) Retain(ctx context.Context, r store.Retention) (gone, held []store.Deletion, err error) {
 	if s.opt.ReadOnly && !r.DryRun {
 		return nil, nil, ErrReadOnly
 	}
@@ -240,32 +220,33 @@ func (s *Store) Retain(ctx context.Context, r Retention) (gone, held []SegmentSt
 	if err != nil {
 		return nil, nil, err
 	}
+	var old []store.Deletion
+	files := map[string]SegmentStats{}
 	for _, g := range all.Segments[:max(0, len(all.Segments)-1)] {
-		if !g.Sealed || g.Until.IsZero() || !g.Until.Before(r.Before) {
-			continue
-		}
-		if slices.ContainsFunc(r.Holds, func(h Hold) bool { return h.covers(g.Since, g.Until) }) {
-			held = append(held, g)
-		} else {
-			gone = append(gone, g)
+		if g.Sealed && !g.Until.IsZero() && g.Until.Before(r.Before) {
+			d := store.Deletion{Part: fmt.Sprintf("segment %d", g.Number), Since: g.Since, Until: g.Until, Text: g.Text}
+			files[d.Part] = g
+			old = append(old, d)
 		}
 	}
-	if r.DryRun || len(gone) == 0 {
-		return gone, held, nil
-	}
-	if r.Record != nil {
-		if err := r.Record(gone); err != nil {
+	gone, held = r.Split(old)
+	for i := range gone {
+		f, err := hashFile(files[gone[i].Part].Path)
+		if err != nil {
 			return nil, held, err
 		}
+		gone[i].Hash = f.Hash
 	}
-	for _, g := range gone {
+	gone, err = r.Each(gone, func(d store.Deletion) (err error) {
+		g := files[d.Part]
 		s.drop(g.Number)
 		for _, n := range []string{g.Path, g.Path + "-wal", g.Path + "-shm"} {
 			if e := os.Remove(n); e != nil && !errors.Is(e, os.ErrNotExist) {
 				err = errors.Join(err, e)
 			}
 		}
-	}
+		return err
+	})
 	return gone, held, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/store"
 	"github.com/mailwhy/mailwhy/internal/store/storetest"
 	"github.com/mailwhy/mailwhy/internal/trace"
 )
@@ -83,20 +84,20 @@ func TestRetention(t *testing.T) {
 	}
 	first := st.Segments[0]
 	before := first.Until.Add(time.Second)
-	if gone, _, err := s.Retain(ctx, Retention{Before: before, DryRun: true}); err != nil || len(gone) != 1 || count(t, s) != all {
+	if gone, _, err := s.Retain(ctx, store.Retention{Before: before, DryRun: true}); err != nil || len(gone) != 1 || count(t, s) != all {
 		t.Fatalf("a dry run: %v, %v", gone, err)
 	}
-	hold := Hold{ID: "h1", Since: first.Since.Add(time.Minute), Until: first.Since.Add(2 * time.Minute)}
-	if gone, held, err := s.Retain(ctx, Retention{Before: before, Holds: []Hold{hold}}); err != nil || len(gone) != 0 || len(held) != 1 || count(t, s) != all {
+	hold := store.Hold{ID: "h1", Since: first.Since.Add(time.Minute), Until: first.Since.Add(2 * time.Minute)}
+	if gone, held, err := s.Retain(ctx, store.Retention{Before: before, Holds: []store.Hold{hold}}); err != nil || len(gone) != 0 || len(held) != 1 || count(t, s) != all {
 		t.Fatalf("on hold: gone %v, held %v, %v", gone, held, err)
 	}
 	refused := errors.New("the record cannot be written")
-	if _, _, err := s.Retain(ctx, Retention{Before: before, Record: func([]SegmentStats) error { return refused }}); !errors.Is(err, refused) || count(t, s) != all {
+	if _, _, err := s.Retain(ctx, store.Retention{Before: before, Record: func(store.Deletion) error { return refused }}); !errors.Is(err, refused) || count(t, s) != all {
 		t.Fatalf("without a record: %v", err)
 	}
-	var told []SegmentStats
-	gone, _, err := s.Retain(ctx, Retention{Before: before, Record: func(g []SegmentStats) error { told = g; return nil }})
-	if err != nil || len(gone) != 1 || len(told) != 1 {
+	var told []store.Deletion
+	gone, _, err := s.Retain(ctx, store.Retention{Before: before, Record: func(d store.Deletion) error { told = append(told, d); return nil }})
+	if err != nil || len(gone) != 1 || len(told) != 1 || len(told[0].Hash) != 64 || !told[0].Until.Equal(first.Until) {
 		t.Fatalf("%v, %v", gone, err)
 	}
 	if _, err := os.Stat(first.Path); !errors.Is(err, os.ErrNotExist) {
@@ -105,7 +106,7 @@ func TestRetention(t *testing.T) {
 	if n := count(t, s); n == 0 || n >= all {
 		t.Errorf("%d journeys of %d are left", n, all)
 	}
-	if gone, _, err := s.Retain(ctx, Retention{Before: storetest.Now().AddDate(1, 0, 0)}); err != nil || len(gone) != len(st.Segments)-2 {
+	if gone, _, err := s.Retain(ctx, store.Retention{Before: storetest.Now().AddDate(1, 0, 0)}); err != nil || len(gone) != len(st.Segments)-2 {
 		t.Errorf("%d segments gone, %v: the newest stays", len(gone), err)
 	}
 	storetest.Feed(t, s, rand.New(rand.NewPCG(2, 2)), 30, []storetest.File{{Name: "later.log", Text: storetest.World()[1].Text}})
@@ -118,7 +119,7 @@ func TestHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	h := Hold{ID: "a", Until: storetest.Now(), Reason: "case 7", By: "li", At: storetest.Now()}
+	h := store.Hold{ID: "a", Until: storetest.Now(), Reason: "case 7", By: "li", At: storetest.Now()}
 	if err := s.PutHold(ctx, h); err != nil {
 		t.Fatal(err)
 	}
