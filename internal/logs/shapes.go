@@ -18,8 +18,7 @@ func ownFile(b []byte, comma bool, o *event.Origin) bool {
 	switch {
 	case len(b) == 0:
 		return false
-	case len(b) > 2 && b[0] == '[' && b[1]-'A' < 26:
-		return bracketPrefix(b, o)
+	case len(b) > 2 && b[0] == '[' && b[1]-'A' < 26 && bracketPrefix(b, o):
 	case qmailShape(b):
 		o.Program, o.Msg = progQmail, b
 	case b[0] == '#' && len(b) > 1 && digit(b[1]):

@@ -216,9 +216,15 @@ func (j *Journey) attempt(s *Step, hop bool) {
 
 // filed notes what the mailbox server did.
 func (j *Journey) filed(s *Step) {
+	switch s.Action {
+	case "", "vacation", "duplicate": // nothing became of the message itself
+		return
+	}
 	for i := range j.Recipients {
 		if r := &j.Recipients[i]; sameAddress(r.To, s.User) || sameAddress(localPart(r.To), s.User) || r.Text != "" && s.Session != "" && strings.Contains(r.Text, s.Session) {
-			r.Folder = s.Folder
+			if s.Folder != "" {
+				r.Folder = s.Folder
+			}
 			switch s.Action {
 			case "discarded":
 				r.status, r.Status = event.Discarded, event.Discarded.String()

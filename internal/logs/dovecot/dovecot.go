@@ -185,10 +185,44 @@ func delivery(e *event.Event, b []byte) bool {
 	case logs.Has(b, "Connect from "), logs.Has(b, "Disconnect from "):
 		e.Kind = event.None
 		return true
-	case sieve:
+	case e.Level >= event.Error:
+		return trouble(e, b)
+	case sieve && (logs.Has(b, "info: ") || logs.Has(b, "Execution ")):
+		e.Kind = event.Stats
+		return true
+	}
+	if at, ok := oneID(e, b); ok {
+		e.Text = b[at:]
+		return outcome(e, b[at:])
+	}
+	if sieve {
 		return outcome(e, b)
 	}
 	return trouble(e, b)
+}
+
+// oneID reads a deliver_log_format of one's own that does not begin with the message-id: "from=<a>, msgid=<x>, size=1:
+// saved mail to INBOX". It gives where the outcome begins. Text with several message-ids is not trusted: a subject may hold
+// one.
+func oneID(e *event.Event, b []byte) (at int, ok bool) {
+	for _, w := range [...]string{"msgid=<", "Message-ID: <", "message-id=<"} {
+		i := bytes.Index(b, []byte(w))
+		if i < 0 || bytes.Contains(b[i+len(w):], []byte(w)) {
+			continue
+		}
+		id, rest, ok := logs.Angle(b[i+len(w)-1:])
+		if !ok {
+			continue
+		}
+		if at = described(e, rest); at >= 0 {
+			e.MessageID = id
+			if from, ok := logs.After(b, "from=<"); ok && e.From == nil {
+				e.From, _, _ = logs.Cut(from, ">")
+			}
+			return len(b) - len(rest) + at, true
+		}
+	}
+	return 0, false
 }
 
 // described finds where the outcome stands behind what a deliver_log_format of one's own adds: from=, subject=, size. The
@@ -216,6 +250,7 @@ var (
 	actDiscarded = []byte("discarded")
 	actRejected  = []byte("rejected")
 	actVacation  = []byte("vacation")
+	actDuplicate = []byte("duplicate")
 	actFailed    = []byte("failed")
 )
 
@@ -237,14 +272,15 @@ func outcome(e *event.Event, b []byte) bool {
 		e.Action, e.Folder = actSaved, quoted(b)
 	case hasFold(low, "forwarded to "):
 		e.Action, e.To = actForwarded, logs.FirstAngle(b[len("forwarded to "):])
-	case hasFold(low, "discarded vacation"), hasFold(low, "discarding vacation"): // an answer, not the message
+	case hasFold(low, "discarded vacation"), hasFold(low, "discarding vacation"), hasFold(low, "discarded duplicate vacation"), hasFold(low, "sent vacation response"),
+		hasFold(low, "not sending vacation"), hasFold(low, "discarding vacation"): // an answer, not the message
 		e.Action = actVacation
+	case hasFold(low, "discarded duplicate "), hasFold(low, "discarding duplicate "), hasFold(low, "discarding reject"), hasFold(low, "discarding notification"):
+		e.Action = actDuplicate // of a forward or an answer
 	case hasFold(low, "discarded"), hasFold(low, "marked message to be discarded"):
 		e.Action = actDiscarded
 	case hasFold(low, "rejected "), hasFold(low, "rejected: "), hasFold(low, "sent reject"):
 		e.Action = actRejected
-	case hasFold(low, "sent vacation response"), hasFold(low, "discarded duplicate vacation"), hasFold(low, "not sending vacation"):
-		e.Action = actVacation
 	case hasFold(low, "save failed to "), hasFold(low, "failed to store"), hasFold(low, "delivery failed"), hasFold(low, "failed to "):
 		e.Action = actFailed
 		if e.Level < event.Error {
@@ -292,6 +328,8 @@ func login(e *event.Event, b []byte) bool {
 		e.Kind = event.LoginFailed
 	case bytes.Contains(word, []byte("auth failed")), bytes.Contains(word, []byte("auth_failed")), bytes.Contains(word, []byte("tried to use disallowed")), bytes.Contains(word, []byte("disallowed plaintext")):
 		e.Kind = event.LoginFailed
+	case e.Level >= event.Warn:
+		return trouble(e, b)
 	default:
 		e.Kind = event.Disconnect
 		if bytes.Contains(word, []byte("TLS handshak")) || bytes.Contains(word, []byte("SSL_accept")) {
@@ -354,6 +392,8 @@ func fields(e *event.Event, b []byte) {
 // mailbox reads the sessions of imap, pop3 and their kin.
 func mailbox(e *event.Event, b []byte) bool {
 	switch {
+	case e.Level >= event.Warn:
+		return trouble(e, b)
 	case logs.Has(b, "Logged out"), logs.Has(b, "Disconnected"), logs.Has(b, "Connection closed"), logs.Has(b, "Server shutting down"), logs.Has(b, "Hibernat"):
 		e.Kind = event.Logout
 		return true
@@ -373,6 +413,17 @@ func auth(e *event.Event, b []byte) bool {
 			b = b[j+3:]
 		}
 	}
+	if i := bytes.IndexByte(e.User, ','); i > 0 { // 2.4: "auth(u,192.0.2.1,sasl:plain)<12><session>: sql: Password mismatch"
+		who, sess := e.User, e.Session
+		if _, r, ok := logs.Cut(b, ": "); ok && failedLookup(r) || !failedLookup(b) {
+			b = r
+		}
+		lookup(e, who, b)
+		if e.Session = sess; e.Kind == event.Stats && e.Level >= event.Warn {
+			return trouble(e, b)
+		}
+		return true
+	}
 	if i := bytes.IndexByte(b, '('); i > 0 && i < 24 {
 		if j := bytes.Index(b[i:], []byte("): ")); j > 0 && lookup(e, b[i+1:i+j], b[i+j+3:]) {
 			return true
@@ -383,7 +434,15 @@ func auth(e *event.Event, b []byte) bool {
 
 // lookup reads "u,192.0.2.1,<session>" and the result of a password look-up.
 func lookup(e *event.Event, who, result []byte) bool {
-	user, rest, _ := logs.Cut(who, ",")
+	user, rest, named := logs.Cut(who, ",")
+	if !named && e.Level >= event.Warn { // a database: "mysql(localhost): Connect failed …"
+		return false
+	}
+	if i := bytes.Index(result, []byte("given password: ")); i > 0 { // auth_verbose_passwords: not kept
+		if j := bytes.LastIndexByte(result[:i], '('); j > 0 {
+			result = bytes.TrimRight(result[:j], " ")
+		}
+	}
 	ip, sess, _ := logs.Cut(rest, ",")
 	e.User, e.Text = user, result
 	if len(ip) > 0 {
@@ -392,15 +451,27 @@ func lookup(e *event.Event, who, result []byte) bool {
 	if len(sess) > 0 {
 		e.Session = logs.Bare(sess)
 	}
-	low := bytes.ToLower(result[:min(len(result), 120)])
-	for _, w := range [...]string{"password mismatch", "unknown user", "pam_authenticate() failed", "authentication failure", "invalid credentials", "given password: ", "bind failed", "no password", "user disabled", "login not allowed", "auth failed", "client sent no password"} {
-		if bytes.Contains(low, []byte(w)) {
-			e.Kind = event.LoginFailed
+	if e.Kind = event.Stats; failedLookup(result) {
+		e.Kind = event.LoginFailed
+	}
+	return true
+}
+
+// failedLookup tells the results that refuse a login.
+func failedLookup(result []byte) bool {
+	var low [120]byte
+	n := copy(low[:], result)
+	for i, c := range low[:n] {
+		if c-'A' < 26 {
+			low[i] = c | 0x20
+		}
+	}
+	for _, w := range [...]string{"password mismatch", "password_mismatch", "user_unknown", "oauth2 failed", "token validation failed", "token expired", "unknown user", "pam_authenticate() failed", "authentication failure", "invalid credentials", "given password: ", "bind failed", "no password", "user disabled", "login not allowed", "auth failed", "client sent no password"} {
+		if bytes.Contains(low[:n], []byte(w)) {
 			return true
 		}
 	}
-	e.Kind = event.Stats
-	return true
+	return false
 }
 
 // daemon reads the other processes.

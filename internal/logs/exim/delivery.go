@@ -86,6 +86,10 @@ func delivered(e *event.Event, b []byte, sink event.Sink) bool {
 		e.Text = b
 	}
 	switch string(e.To) {
+	case "blackhole": // "=> blackhole (DATA ACL discarded recipients)"
+		if bytes.Contains(e.Text, []byte("discarded recipients")) {
+			e.Status, e.To = event.Discarded, nil
+		}
 	case ":blackhole:", "/dev/null":
 		e.Status = event.Discarded
 	}
@@ -170,6 +174,7 @@ func remoteError(e *event.Event, b []byte) {
 		rest = bytes.TrimPrefix(r[i:], []byte(": "))
 	} else if _, r, ok := logs.Cut(b, "timeout after "); ok {
 		e.Stage, _, _ = logs.Cut(r, ":")
+		e.Stage, _, _ = logs.Cut(e.Stage, " (")
 		return
 	}
 	if r, ok := logs.After(rest, "host "); ok {

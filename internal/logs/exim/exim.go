@@ -27,6 +27,13 @@ func (Dialect) Mine(program []byte) bool {
 // Parse reads one line.
 func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	b := e.Msg
+	if part, rest, ok := syslogPart(b); ok {
+		if b = rest; part > 1 { // the rest of a line that was too long for syslog
+			e.Kind, e.Text = event.Stats, b
+			sink.Event(e)
+			return logs.Known
+		}
+	}
 	if len(b) > 20 && b[4] == '-' && b[13] == ':' && b[10] == ' ' { // syslog with log_timestamp left on
 		b = bytes.TrimLeft(b[19:], " ")
 	}
@@ -49,6 +56,22 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 		sink.Event(e)
 	}
 	return logs.Known
+}
+
+// syslogPart reads "[1/3] " and "[2\\3] ", which Exim puts before the parts of a line it splits for syslog.
+func syslogPart(b []byte) (part int64, rest []byte, ok bool) {
+	if len(b) < 6 || b[0] != '[' {
+		return 0, b, false
+	}
+	part, n := logs.Number(b[1:])
+	if n == 0 || n > 3 || b[1+n] != '/' && b[1+n] != '\\' {
+		return 0, b, false
+	}
+	_, m := logs.Number(b[2+n:])
+	if m == 0 || !logs.Has(b[2+n+m:], "] ") {
+		return 0, b, false
+	}
+	return part, b[2+n+m+2:], true
 }
 
 // pidField takes "[1234] " off, which log_selector +pid adds.

@@ -42,12 +42,20 @@ func clientLine(e *event.Event, b []byte) bool {
 	}
 	e.Text = bytes.TrimPrefix(rest, []byte(": "))
 	switch {
+	case logs.Has(rest, "Warning: ") && scanned(e, rest[len("Warning: "):]):
 	case logs.Has(rest, "sender verify "), logs.Has(rest, "Warning: "), logs.Has(rest, "Warning"):
 		e.Kind = event.Policy
+	case logs.Has(rest, "incomplete transaction "):
+		e.Kind = event.Lost
+		if _, from, ok := logs.Cut(rest, " from <"); ok {
+			e.From, _, _ = logs.Cut(from, ">")
+		}
 	case logs.Has(rest, "TLS error "), logs.Has(rest, "TLS session"):
 		e.Kind = event.TLSFailed
 	case logs.Has(rest, "discarded"), logs.Has(rest, "recipients refused"):
-		e.Kind = event.Reject
+		if e.Kind = event.Reject; rest[0] == 'd' {
+			e.Action = discardWord
+		}
 	case e.QueueID != nil:
 		e.Kind = event.Reply
 		if bytes.HasPrefix(e.Text, []byte("Connection refused")) || bytes.HasPrefix(e.Text, []byte("Connection timed out")) || bytes.HasPrefix(e.Text, []byte("No route")) || bytes.HasPrefix(e.Text, []byte("Network is unreachable")) {
@@ -93,13 +101,18 @@ func rejected(e *event.Event, b []byte) bool {
 			}
 			rest = rest[i:]
 		}
-	case logs.Has(rest, "after "):
+	case logs.Has(rest, "after "), logs.Has(rest, "during "):
 		i := bytes.Index(rest, []byte(": "))
 		if i < 0 {
 			i = len(rest)
 		}
-		e.Stage = rest[6:i]
+		_, e.Stage, _ = logs.Cut(rest[:i], " ")
 		rest = rest[i:]
+	case logs.Has(rest, "AUTH "):
+		e.Stage = rest[:4]
+		if _, why, ok := logs.Cut(rest, ": "); ok {
+			rest = why
+		}
 	case logs.Has(rest, "connection "):
 		e.Stage = rest[:10]
 		rest = rest[10:]
@@ -126,7 +139,27 @@ func rejected(e *event.Event, b []byte) bool {
 	return true
 }
 
+// scanned reads what hosting panels have their ACL write about SpamAssassin's verdict: "SpamAssassin as li detected message
+// as NOT spam (-1.2)".
+func scanned(e *event.Event, b []byte) bool {
+	b = bytes.Trim(b, "\"")
+	if !logs.Has(b, "SpamAssassin as ") {
+		return false
+	}
+	_, verdict, ok := logs.Cut(b, " detected message as ")
+	if !ok {
+		return false
+	}
+	e.Kind, e.Filter, e.Text = event.Filter, spamName, b
+	score := []byte(nil)
+	e.Verdict, score, _ = logs.Cut(verdict, " (")
+	score, _, _ = logs.Cut(score, ")")
+	e.Score, _ = strconv.ParseFloat(string(score[:min(len(score), 24)]), 64)
+	return true
+}
+
 var (
+	discardWord   = []byte("discard")
 	rejectWord    = []byte("reject")
 	temporaryWord = []byte("tempreject")
 )
@@ -143,7 +176,7 @@ func hostPhrase(e *event.Event, b []byte) []byte {
 func session(e *event.Event, b []byte) bool {
 	e.Kind = event.Stats
 	switch {
-	case logs.Has(b, "unexpected disconnection"), logs.Has(b, "SMTP command timeout"), logs.Has(b, "SMTP data timeout"), logs.Has(b, "unexpected "):
+	case logs.Has(b, "SMTP connection lost"), logs.Has(b, "unexpected disconnection"), logs.Has(b, "SMTP command timeout"), logs.Has(b, "SMTP data timeout"), logs.Has(b, "unexpected "):
 		e.Kind = event.Lost
 	case logs.Has(b, "SMTP connection from "):
 		if e.Kind = event.Connect; bytes.Contains(b, []byte(" lost")) {
@@ -151,10 +184,17 @@ func session(e *event.Event, b []byte) bool {
 		} else if bytes.Contains(b, []byte(" closed by ")) || bytes.Contains(b, []byte("D=")) {
 			e.Kind = event.Disconnect
 		}
-	case logs.Has(b, "SMTP protocol"), logs.Has(b, "SMTP syntax error"), logs.Has(b, "SMTP call from "), logs.Has(b, "refused connection from "), logs.Has(b, "Connection from ") && bytes.Contains(b, []byte(" refused")):
-		e.Kind = event.Reject
-	case logs.Has(b, "TLS error "):
+	case logs.Has(b, "refused connection from "), logs.Has(b, "Connection from ") && bytes.Contains(b, []byte(" refused")):
+		e.Kind, e.Action, e.Stage = event.Reject, rejectWord, stageConnection
+	case logs.Has(b, "SMTP protocol"), logs.Has(b, "SMTP syntax error"), logs.Has(b, "SMTP call from "), logs.Has(b, "SMTP call dropped"):
+		e.Kind, e.Action = event.Reject, rejectWord
+	case logs.Has(b, "TLS error "), logs.Has(b, "TLS session: ") && e.QueueID != nil:
 		e.Kind = event.TLSFailed
+	}
+	if _, to, ok := logs.Cut(b, " connection to "); ok && e.Kind == event.TLSFailed {
+		return outward(e, to)
+	} else if _, to, ok := logs.Cut(b, " delivering unencrypted to H="); ok {
+		return outward(e, to)
 	}
 	if i := bytes.Index(b, []byte(" from ")); i >= 0 {
 		hostPhrase(e, b[i+6:])
@@ -166,7 +206,7 @@ func session(e *event.Event, b []byte) bool {
 		if i := bytes.Index(b, []byte("\" H=")); i >= 0 {
 			hostPhrase(e, b[i+4:])
 			if j := bytes.IndexByte(b[i:], ']'); j >= 0 {
-				e.Text = bytes.TrimLeft(b[i+j+1:], " ")
+				e.Text = bytes.TrimLeft(b[i+j+1:], ": ")
 			}
 		}
 		if j := bytes.LastIndex(b, []byte("] ")); j >= 0 {
@@ -176,7 +216,18 @@ func session(e *event.Event, b []byte) bool {
 	return true
 }
 
-var stageAuth = []byte("AUTH")
+// outward reads the host of a TLS session in which we are the client.
+func outward(e *event.Event, b []byte) bool {
+	e.Outbound = true
+	v, _ := hostValue(b)
+	e.Relay, _, e.RelayIP, e.RelayPort = splitHost(v)
+	return true
+}
+
+var (
+	stageAuth       = []byte("AUTH")
+	stageConnection = []byte("connection")
+)
 
 // authFailed reads "plain_login authenticator failed for (helo) [ip]: 535 Incorrect authentication data (set_id=u)".
 func authFailed(e *event.Event, method, b []byte) bool {
@@ -194,6 +245,11 @@ func authFailed(e *event.Event, method, b []byte) bool {
 	e.Code, e.DSN = logs.Code(e.Text)
 	if _, u, ok := logs.Cut(e.Text, "(set_id="); ok {
 		e.User = bytes.TrimSuffix(u, []byte(")"))
+		if i := bytes.Index(u, []byte("): ")); i >= 0 {
+			e.User = u[:i]
+		} else if i := bytes.Index(u, []byte(") ")); i >= 0 {
+			e.User = u[:i]
+		}
 	}
 	return true
 }
@@ -215,13 +271,46 @@ func ofMessage(e *event.Event, b []byte) bool {
 		spamVerdict(e, b[len("SA: Action: "):])
 	case logs.Has(b, "Message abandoned"), logs.Has(b, "cancelled"):
 		e.Kind = event.Removed
-	case logs.Has(b, "Remote host "), logs.Has(b, "Spool file is locked"), logs.Has(b, "remote host "), logs.Has(b, "SMTP error"):
+	case logs.Has(b, "Remote host ") && bytes.Contains(b, []byte("] closed connection in response to ")), logs.Has(b, "remote host ") && bytes.Contains(b, []byte("] closed connection in response to ")):
+		e.Kind = event.Reply
+		v, rest := hostValue(b[len("Remote host "):])
+		e.Relay, _, e.RelayIP, e.RelayPort = splitHost(v)
+		_, e.Stage, _ = logs.Cut(rest, " in response to ")
+	case logs.Has(b, "SMTP timeout ") || logs.Has(b, "SMTP error"):
+		e.Kind = event.Reply
+		if i := bytes.LastIndex(b, []byte(" H=")); i >= 0 {
+			v, _ := hostValue(b[i+3:])
+			e.Relay, _, e.RelayIP, e.RelayPort = splitHost(v)
+			b = b[:i]
+		}
+		remoteError(e, b)
+	case logs.Has(b, "Remote host "), logs.Has(b, "Spool file is locked"), logs.Has(b, "remote host "):
 		e.Kind = event.Reply
 		remoteError(e, b)
+	case connectFailed(e, b):
+	case logs.Has(b, "no immediate delivery"), logs.Has(b, "SA: Debug: "), logs.Has(b, "Sender identification "):
+		e.Kind = event.Stats
 	default:
 		e.Kind = event.Warning
 	}
 	return true
+}
+
+// connectFailed reads "mx.example [192.0.2.9] Connection timed out", as releases before 4.90 write it.
+func connectFailed(e *event.Event, b []byte) bool {
+	v, rest := hostValue(b)
+	if len(rest) == 0 || !bytes.HasSuffix(bytes.TrimRight(v, "0123456789"), []byte("]")) && !bytes.HasSuffix(bytes.TrimRight(v, "0123456789"), []byte("]:")) {
+		return false
+	}
+	rest = bytes.TrimLeft(rest, ": ")
+	for _, w := range [...]string{"Connection timed out", "Connection refused", "No route to host", "Network is unreachable", "Network Error", "Host is unreachable", "Connection reset"} {
+		if logs.Has(rest, w) {
+			e.Kind, e.Text = event.ConnectError, rest
+			e.Relay, _, e.RelayIP, e.RelayPort = splitHost(v)
+			return true
+		}
+	}
+	return false
 }
 
 // spamVerdict reads sa-exim's "scanned but message isn't spam: score=-1.9 required=5.0 (…". What follows names addresses and
@@ -250,6 +339,10 @@ var daemonWords = [...]struct {
 	word string
 	kind event.Kind
 }{
+	{"daemon: ", event.Trouble}, {"SIGTERM", event.Started}, {"lowest numbered MX ", event.Warning}, {"dnslists ", event.Warning}, {"Reverse DNS ", event.Warning},
+	{"fork ", event.Trouble}, {"Exim ", event.Started}, {"queue run: ", event.Stats}, {"Unfrozen", event.Operator}, {"process ", event.Warning},
+	{"alias file ", event.Warning}, {"conversion ", event.Warning}, {"no such ", event.Warning}, {"router ", event.Warning}, {"transport ", event.Warning},
+	{"SPAM", event.Filter}, {"[SPF] ", event.Policy}, {"GreyList", event.Policy}, {"greylist", event.Policy}, {"dkim", event.Filter}, {"auth", event.Warning},
 	{"Start queue run: ", event.Stats}, {"End queue run: ", event.Stats},
 	{"exim ", event.Started}, {"daemon ", event.Started}, {"pid ", event.Started}, {"SIGHUP", event.Started},
 	{"no host name found for IP address ", event.Warning}, {"no IP address found for host ", event.Warning},

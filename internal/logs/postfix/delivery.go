@@ -175,10 +175,12 @@ func answer(e *event.Event, text []byte) {
 			if r, ok := logs.After(rest, "host "); ok {
 				rest = r
 			} else {
+				e.Stage = brokenOff(rest)
 				return
 			}
 		} else {
 			e.Code, _ = logs.Code(text)
+			e.Stage = brokenOff(text)
 			return
 		}
 	}
@@ -205,6 +207,27 @@ func answer(e *event.Event, text []byte) {
 }
 
 var stageConnect = []byte("connect")
+
+// brokenOff reads the stage of "lost connection with X[ip] while sending RCPT TO" and "conversation with X[ip] timed out
+// while receiving the initial server greeting".
+func brokenOff(b []byte) []byte {
+	if !logs.Has(b, "lost connection with ") && !logs.Has(b, "conversation with ") {
+		return nil
+	}
+	return during(b)
+}
+
+// during gives what was being done: the words behind " while ".
+func during(b []byte) []byte {
+	_, s, ok := logs.Cut(b, " while ")
+	if !ok {
+		return nil
+	}
+	if i := bytes.Index(s, []byte(" -- ")); i >= 0 {
+		s = s[:i]
+	}
+	return s
+}
 
 // inReplyTo reads the stage from the end: "(in reply to end of DATA command)".
 func inReplyTo(b []byte) []byte {
@@ -321,7 +344,7 @@ func outboundTrouble(e *event.Event, b []byte) bool {
 			if s, ok := logs.After(r, " said: "); ok {
 				e.Code, e.DSN = logs.Code(s)
 				e.Stage = stageAuth
-			} else if s, ok := logs.After(r, " while "); ok {
+			} else if s := during(r); s != nil {
 				e.Stage = s
 			} else if s, ok := logs.After(r, ": "); ok && w.kind == event.TLSFailed {
 				e.Text = s

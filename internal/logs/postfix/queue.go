@@ -189,7 +189,7 @@ func superUser(e *event.Event, b []byte) bool {
 		}
 		return true
 	}
-	for _, w := range [...]string{"Deleted: ", "Requeued: ", "Placed on hold: ", "Released from hold: ", "Placed", "Removed", "Forced", "Force-expired"} {
+	for _, w := range [...]string{"Deleted: ", "Requeued: ", "Placed on hold: ", "Released from hold: ", "Placed", "Removed", "Forced", "Force-expired", "Renamed to match inode number: ", "Expired"} {
 		if logs.Has(b, w) {
 			return true
 		}

@@ -97,11 +97,11 @@ func dnsblog(e *event.Event, b []byte) bool {
 		return false
 	}
 	ip, rest, ok := logs.Cut(rest, " ")
-	if !ok || !logs.Has(rest, "listed by domain ") {
+	word, _, named := logs.Cut(rest, " by domain ")
+	if !ok || !named || string(word) != "listed" && string(word) != "blocked" {
 		return false
 	}
-	e.Kind, e.ClientIP, e.Text = event.Screen, ip, rest
-	e.Verdict = rest[:6]
+	e.Kind, e.ClientIP, e.Text, e.Verdict = event.Screen, ip, rest, word
 	return true
 }
 
@@ -199,6 +199,20 @@ var anyWords = [...]struct {
 	{"Verified: ", event.Stats},
 	{"Trusted: ", event.Stats},
 	{"Untrusted: ", event.Stats},
+	{"certificate verification depth=", event.Stats},
+	{"certificate verification failed", event.TLSFailed},
+	{"re-using session with ", event.Stats},
+	{"Reusing old session", event.Stats},
+	{"TLS cipher list ", event.Stats},
+	{"SSL_accept:", event.Stats},
+	{"SSL_connect:", event.Stats},
+	{"SSL3 alert ", event.Stats},
+	{"Issuing session ticket ", event.Stats},
+	{"Decrypting session ticket ", event.Stats},
+	{"connection established", event.Stats},
+	{"connect to subsystem ", event.Stats},
+	{"close database ", event.Warning},
+	{"reload ", event.Started},
 	{"milter inet:", event.Warning},
 	{"milter unix:", event.Warning},
 }
@@ -212,6 +226,9 @@ func anyDaemon(e *event.Event, b []byte) bool {
 		}
 		if rest, ok := logs.After(b, w); ok {
 			e.Level, e.Text = event.Level(l), rest
+			if id, about := queueID(rest); id != nil && e.QueueID == nil { // "warning: 4ABC: queue file size limit exceeded"
+				e.QueueID, e.Text = id, about
+			}
 			if e.Kind = levelKind(rest); e.Level >= event.Fatal {
 				e.Kind = event.Trouble
 			}
@@ -224,11 +241,33 @@ func anyDaemon(e *event.Event, b []byte) bool {
 			return true
 		}
 	}
+	if e.QueueID != nil && logs.Has(b, "to=<") { // cleanup and others give up on a recipient themselves
+		return delivery(e, b)
+	}
 	if debugging(b) {
 		e.Kind, e.Text = event.Stats, b
 		return true
 	}
-	return action(e, b) || outboundTalk(e, b)
+	if action(e, b) || outboundTalk(e, b) {
+		return true
+	}
+	return ofPeer(e, b)
+}
+
+// ofPeer reads what is said about the TLS of one peer: "host[ip]:25: certificate verification depth=1 …".
+func ofPeer(e *event.Event, b []byte) bool {
+	name, ip, port, rest, ok := logs.HostIP(b)
+	if !ok || !logs.Has(rest, ": ") || len(name) == 0 {
+		return false
+	}
+	for i := range anyWords {
+		if w := &anyWords[i]; logs.Has(rest[2:], w.word) {
+			e.Kind, e.Text = w.kind, rest[2:]
+			e.Relay, e.RelayIP, e.RelayPort = name, ip, port
+			return true
+		}
+	}
+	return false
 }
 
 // levelKind tells trouble with the machine or with a daemon from other warnings.
@@ -247,6 +286,19 @@ func levelKind(b []byte) event.Kind {
 // debugging tells the lines of -v and debug_peer_list: "> host[ip]: 250 …", "< host[ip]: EHLO …", "name: value".
 func debugging(b []byte) bool {
 	return logs.Has(b, "> ") || logs.Has(b, "< ") || logs.Has(b, ">>> ") || logs.Has(b, "<<< ") || logs.Has(b, "match_") || logs.Has(b, "dict_") ||
-		logs.Has(b, "send attr ") || logs.Has(b, "input attribute ") || logs.Has(b, "private/") || logs.Has(b, "public/") || logs.Has(b, "event_") || logs.Has(b, "vstream_") ||
-		logs.Has(b, "auto_clnt_") || logs.Has(b, "rewrite_clnt") || logs.Has(b, "resolve_clnt") || logs.Has(b, "smtp_") || logs.Has(b, "smtpd_") || logs.Has(b, "milter8_") || logs.Has(b, "maps_") || logs.Has(b, "watchdog_")
+		logs.Has(b, "send attr ") || logs.Has(b, "input attribute ") || logs.Has(b, "private/") || logs.Has(b, "process generation: ") || logs.Has(b, "public/") || logs.Has(b, "event_") || logs.Has(b, "vstream_") ||
+		logs.Has(b, "auto_clnt_") || logs.Has(b, "rewrite_clnt") || logs.Has(b, "resolve_clnt") || logs.Has(b, "smtp_") || logs.Has(b, "smtpd_") || logs.Has(b, "milter8_") || logs.Has(b, "maps_") || logs.Has(b, "watchdog_") || parameter(b)
+}
+
+// parameter tells "mynetworks: 127.0.0.0/8" and "name_mask: resource": the name of a function or a setting, which only -v
+// writes.
+func parameter(b []byte) bool {
+	n := 0
+	for n < len(b) && n < 48 && (b[n]-'a' < 26 || b[n]-'0' < 10 || b[n] == '_') {
+		n++
+	}
+	if n < 4 || n+1 >= len(b) || b[n] != ':' || b[n+1] != ' ' {
+		return false
+	}
+	return bytes.IndexByte(b[:n], '_') > 0 || string(b[:n]) == "mynetworks"
 }
