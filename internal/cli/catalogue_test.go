@@ -186,6 +186,9 @@ func TestRulesAreSound(t *testing.T) {
 		}
 	}
 	for _, r := range seen {
+		for _, ref := range r.Refs {
+			refIsSound(t, r.ID, ref)
+		}
 		for _, a := range r.After {
 			if seen[a] == nil {
 				t.Errorf("%s comes after %s, which does not exist", r.ID, a)
@@ -194,6 +197,25 @@ func TestRulesAreSound(t *testing.T) {
 		if c := cycle(r, seen, nil); c != nil {
 			t.Errorf("causes go round: %v", c)
 		}
+	}
+}
+
+// refIsSound holds the shape of a reference: an RFC with a section that a table of contents may hold ("4.6.4", "A.1"), or
+// a title with the place where it is found.
+func refIsSound(t *testing.T, id string, ref finding.Ref) {
+	t.Helper()
+	section := regexp.MustCompile(`^([1-9][0-9]?|[A-Z])(\.[1-9][0-9]?){0,4}$`)
+	switch {
+	case ref.RFC == 0 && ref.Title == "":
+		t.Errorf("%s: a reference without an RFC and without a title", id)
+	case ref.RFC < 0 || ref.RFC > 9999:
+		t.Errorf("%s: there is no RFC %d", id, ref.RFC)
+	case ref.RFC == 0 && ref.Section != "":
+		t.Errorf("%s: section %q of %q: sections are for RFCs", id, ref.Section, ref.Title)
+	case ref.Section != "" && !section.MatchString(ref.Section):
+		t.Errorf("%s: RFC %d has no section %q", id, ref.RFC, ref.Section)
+	case ref.URL != "" && !strings.HasPrefix(ref.URL, "https://"):
+		t.Errorf("%s: %q is no https address", id, ref.URL)
 	}
 }
 

@@ -31,7 +31,7 @@ func clean(s string, lines bool) string {
 			fmt.Fprintf(&b, `\x%02x`, s[i])
 		case r == '\n' && lines:
 			b.WriteByte('\n')
-		case r == '\r' && lines && i+1 < len(s) && s[i+1] == '\n':
+		case r == '\r' && i+1 < len(s) && s[i+1] == '\n': // a line ends: nothing is hidden
 		case r == '\t' || r == '\n':
 			b.WriteByte(' ')
 		case r < 0x20 || r >= 0x7f && r < 0xa0:

@@ -230,6 +230,7 @@ func (t *text) findings(fs []finding.Finding) {
 	first := true
 	blame := ""              // what kept those in waiting from being tested
 	told := map[string]int{} // blocks of a rule and verdict so far
+	left := map[string]int{} // those of them that are counted only
 	for _, g := range groups {
 		switch v := g[0].Verdict(); {
 		case v == finding.VerdictPass && !t.Verbose:
@@ -245,13 +246,14 @@ func (t *text) findings(fs []finding.Finding) {
 				first = false
 			}
 			k := g[0].Rule.ID + v.String()
-			if told[k]++; told[k] > inBrief && !t.Verbose {
+			if told[k]++; told[k] > most(g) && !t.Verbose {
+				left[k]++
 				continue
 			}
 			t.block(g, fs, told[k] > inFull && !t.Verbose)
 		}
 	}
-	t.untold(groups, told)
+	t.untold(groups, left)
 	if len(waiting) > 0 {
 		t.hang(t.mark(finding.VerdictUntested)+"  ", finding.S("not to be tested before {{.Cause}} is mended: {{.Rules}}", finding.Args{"Cause": blame, "Rules": strings.Join(waiting, ", ")}).In(t.Lang))
 	}
@@ -299,14 +301,22 @@ const (
 	inBrief = 10
 )
 
+// most is how many findings like these are shown one by one: what one cause explains is said once.
+func most(g []finding.Finding) int {
+	if len(g[0].Causes) > 0 {
+		return 1
+	}
+	return inBrief
+}
+
 // untold says how many findings of a rule were left out.
-func (t *text) untold(groups [][]finding.Finding, told map[string]int) {
+func (t *text) untold(groups [][]finding.Finding, left map[string]int) {
 	for _, g := range groups {
 		k := g[0].Rule.ID + g[0].Verdict().String()
-		if n := told[k] - inBrief; n > 0 && !t.Verbose {
+		if n := left[k]; n > 0 {
 			s := finding.S("{{.N}} more of {{.Rule}} (-v)", finding.Args{"N": n, "Rule": g[0].Rule.ID}).In(t.Lang)
 			t.hang(t.mark(g[0].Verdict())+"  ", s)
-			told[k] = 0
+			left[k] = 0
 		}
 	}
 }
@@ -317,7 +327,8 @@ func (t *text) block(g []finding.Finding, all []finding.Finding, brief bool) {
 	v := f.Verdict()
 	says := Clean(f.Says().In(t.Lang))
 	if v == finding.VerdictUntested {
-		says = Clean(finding.Sentence{Msg: f.Rule.Title, Args: f.Args}.In(t.Lang)) + t.colon() + says
+		title := finding.Sentence{Msg: f.Rule.Title, Args: f.Args}
+		says = Clean(finding.S("{{.Title}}? Not tested: {{.Why}}", finding.Args{"Title": title, "Why": f.Says()}).In(t.Lang))
 	}
 	t.hang(t.mark(v)+"  ", t.paint(bold, f.Rule.ID)+"  "+says)
 	brief = brief || len(f.Causes) > 0 && !t.Verbose && v != finding.VerdictUntested // folded under what explains it

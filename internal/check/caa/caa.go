@@ -35,7 +35,7 @@ var (
 		Says:   "the CAA property {{.Tag}} is marked critical and unknown: no authority may issue any certificate",
 		Why:    "The next renewal of every certificate under this name fails.",
 		Repair: "Correct the name of the property or set its flags to 0.",
-		Refs:   []finding.Ref{finding.RFC(8659, "4.1")},
+		Refs:   []finding.Ref{finding.RFC(8659, "4.5")},
 	}
 	ruleMail = &finding.Rule{
 		ID: "caa.issuemail", Severity: finding.Note, Owner: finding.OwnerDomain,

@@ -65,7 +65,7 @@ var (
 		Title: "the host lives, its port 25 is silent", Says: "{{.Addr}} answers on port {{.Port}} but not on port 25: {{.Side}}",
 		Why:    "A mail server keeps the message, tries again for days, and then returns it.",
 		Repair: "Try port 25 of another host. If none answers, ask our own provider to open outgoing port 25; else it is the recipient's firewall.",
-		Refs:   []finding.Ref{finding.RFC(5068, "3.1")},
+		Refs:   []finding.Ref{finding.RFC(5068, "4.1")},
 	}
 	ruleSome = &finding.Rule{
 		ID: "deliver.server-unreachable", Severity: finding.Note, Owner: finding.OwnerServer,

@@ -98,7 +98,7 @@ var (
 		Says:   "the record at {{.Name}} holds a private key",
 		Why:    "Everybody can sign mail as the domain.",
 		Repair: "Make a new pair of keys, publish the public one under a new selector, and delete this record at once.",
-		Refs:   []finding.Ref{finding.RFC(6376, "8.2")},
+		Refs:   []finding.Ref{finding.RFC(6376, "8.3")},
 	}
 	ruleDuplicate = &finding.Rule{
 		ID: "dkim.duplicate-key", Severity: finding.Note, Owner: finding.OwnerDomain,

@@ -1,6 +1,7 @@
 package dmarc
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -69,9 +70,10 @@ func (j *judgement) places() {
 		name := "_dmarc." + q.Domain
 		if q.Several {
 			f := j.fail(ruleSeveral, finding.Args{"Where": q.Domain, "N": len(q.Texts)})
+			stays := keep(q.Texts)
 			for i, t := range q.Texts {
 				f = f.With(finding.Evidence{Source: "dns", Place: name + " TXT", Raw: t})
-				if i > 0 {
+				if i != stays {
 					f = f.Mend(finding.Step{Kind: finding.DNSDelete, Target: name + " TXT", Old: check.QuoteTXT(t)})
 				}
 			}
@@ -102,6 +104,28 @@ func (j *judgement) places() {
 			Saw(finding.S("no record that begins with v=DMARC1 at _dmarc.{{.Domain}}", finding.Args{"Domain": j.Domain}), finding.Raw(text)).
 			Mend(finding.Step{Kind: finding.DNSAdd, Target: "_dmarc." + j.Domain + " TXT", New: check.QuoteTXT(text)}))
 	}
+}
+
+// keep picks the record that stays of several: one without mistakes, that asks for reports, and whose policy is the most
+// cautious, since receivers apply none of them now. Of equal ones it is the first by the alphabet: name servers shuffle
+// their answers.
+func keep(texts []string) int {
+	caution := map[dmarc.Policy]int{"none": 0, "quarantine": 1, "reject": 2}
+	rank := func(t string) []int {
+		r := dmarc.Parse(t)
+		n, ok := caution[r.P]
+		if !ok {
+			n = len(caution)
+		}
+		return []int{len(r.Problems), -min(1, len(r.RUA)), n}
+	}
+	best := 0
+	for i, t := range texts[1:] {
+		if cmp.Or(slices.Compare(rank(t), rank(texts[best])), cmp.Compare(t, texts[best])) < 0 {
+			best = i + 1
+		}
+	}
+	return best
 }
 
 // corrected writes the version as receivers want it and keeps the rest.

@@ -22,7 +22,7 @@ var (
 		Title:  "several DMARC records at one name",
 		Says:   "_dmarc.{{.Where}} has {{.N}} DMARC records, so receivers use none of them",
 		Why:    "Receivers discard all records when there is more than one; the domain is as unprotected as without any.",
-		Repair: "Keep one record and delete the others.",
+		Repair: "Keep one record and delete the others. Until now no policy was in force: begin with the record that asks for reports and is the most cautious, and tighten it when the reports show that all own mail passes.",
 		Refs:   []finding.Ref{finding.RFC(7489, "6.6.3"), finding.RFC(9989, "4.10")},
 	}
 	ruleInvisible = &finding.Rule{

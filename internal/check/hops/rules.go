@@ -22,7 +22,7 @@ var (
 		OK:     "No Received line shows marks of forgery",
 		Why:    "Lines beyond our own border are the sender's word. Spammers add some to hide where a message came from, and they seldom get every detail right.",
 		Repair: "Go by the origin address of the oldest line that can be believed, and do not blame the hosts named beyond it.",
-		Refs:   []finding.Ref{finding.RFC(5321, "7.6")},
+		Refs:   []finding.Ref{finding.RFC(5321, "7.1")},
 	}
 	ruleClock = &finding.Rule{
 		ID: "received.clock-skew", Severity: finding.Note, Owner: finding.OwnerServer,

@@ -141,7 +141,7 @@ var ruleTransfer = &finding.Rule{
 	OK:     "no name server hands out the zone",
 	Why:    "Every host name, also of internal machines, is on show for attackers.",
 	Repair: "Allow transfers to your own secondary servers only, best with TSIG.",
-	Refs:   []finding.Ref{finding.RFC(5936, "6")},
+	Refs:   []finding.Ref{finding.RFC(5936, "5")},
 }
 
 var ruleTCP = &finding.Rule{

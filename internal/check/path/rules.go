@@ -45,7 +45,7 @@ var rulePort = &finding.Rule{
 	OK:     "TCP to port {{.Port}} of {{.Addr}} comes through",
 	Why:    "The host is there and the way is open; only this port is filtered. {{if .Near}}So near to us it is most likely our own firewall or provider: many providers block port 25 outwards.{{else if .Far}}The last hop before the host still passes it on, so it is the host's own firewall or the one right before it.{{else}}The filter is at this hop or the one behind it.{{end}}",
 	Repair: "{{if .Near}}Open the port in our own firewall, ask the provider to open it, or send through a smarthost.{{else if .Far}}Ask whoever runs the host to let our address in.{{else}}Ask the network of {{.Last}} ({{.Owner}}) why port {{.Port}} is filtered.{{end}}",
-	Refs:   []finding.Ref{finding.RFC(5068, "3.2")},
+	Refs:   []finding.Ref{finding.RFC(5068, "4.1")},
 	After:  []string{"path.unreachable"},
 }
 
@@ -134,7 +134,7 @@ var rulePrivate = &finding.Rule{
 	Title: "private addresses in the middle of the path",
 	Says:  "{{plural .N \"hop\" \"hops\"}} {{list .Hops}} behind public routers {{plural .N \"has\" \"have\"}} private addresses",
 	Why:   "A network numbers its own lines so, or a tunnel begins there. Harmless in itself; but where such addresses are filtered, the router's word about the path MTU never arrives.",
-	Refs:  []finding.Ref{finding.RFC(6752, "6")},
+	Refs:  []finding.Ref{finding.RFC(6752, "3")},
 }
 
 var ruleHole = &finding.Rule{

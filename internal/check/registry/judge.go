@@ -25,7 +25,7 @@ var ruleAbuse = &finding.Rule{
 	OK:     "abuse of {{.Range}} is reported to {{list .Abuse}}",
 	Why:    "Complaints about spam from this network reach nobody, so receivers and blocklists block instead of asking.",
 	Repair: "Have the holder add an abuse contact to the network's entry in the registry.",
-	Refs:   []finding.Ref{finding.RFC(2142, "2"), finding.RFC(9083, "10.2.4")},
+	Refs:   []finding.Ref{finding.RFC(2142, "4"), finding.RFC(9083, "10.2.4")},
 }
 
 var ruleRPKI = &finding.Rule{

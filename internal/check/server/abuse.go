@@ -277,7 +277,7 @@ var (
 		OK:     "what stands behind STARTTLS in the clear is forgotten",
 		Why:    "Anybody on the path can put commands before the client's own and, for instance, have its login or its message sent to himself.",
 		Repair: "Update the server software; it has to throw away what is in its buffer when TLS begins.",
-		Refs:   []finding.Ref{finding.RFC(3207, "6"), finding.RFC(2595, "2.4")},
+		Refs:   []finding.Ref{finding.RFC(3207, "6"), finding.RFC(2595, "3.1")},
 	}
 	ruleSmuggling = &finding.Rule{
 		ID: "server.smtp-smuggling", Severity: finding.Error, Owner: finding.OwnerServer,

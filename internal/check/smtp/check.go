@@ -35,7 +35,7 @@ func run(ctx context.Context, env *check.Env, t check.Servers) ([]finding.Findin
 	wg.Wait()
 	fs := domain(ctx, env, &t, sessions)
 	for _, r := range results {
-		fs = append(fs, r...)
+		fs = append(fs, explained(r, fs)...)
 	}
 	for i := range fs { // one session knows the host only
 		if v := fs[i].Verify; len(v) > 0 && v[0] == "check" && t.Domain != "" {
@@ -43,6 +43,29 @@ func run(ctx context.Context, env *check.Env, t check.Servers) ([]finding.Findin
 		}
 	}
 	return fs, nil
+}
+
+// explained names what the whole domain's trouble explains of one address: where no address answers, one fault is said of
+// all of them; where our own port is blocked, nothing is known of theirs.
+func explained(one, whole []finding.Finding) []finding.Finding {
+	for i := range one {
+		f := &one[i]
+		if f.Outcome != finding.Fail || f.Rule != ruleUnreachable && f.Rule != ruleIPv6 {
+			continue
+		}
+		for k := range whole {
+			switch w := &whole[k]; {
+			case w.Outcome != finding.Fail:
+			case w.Rule == ruleNoServer:
+				f.Causes = []string{w.Rule.ID}
+			case w.Rule == ruleOutbound:
+				evidence := f.Evidence
+				*f = f.Rule.Untested(f.Subject, finding.S("our own outgoing port 25 is blocked", nil)).With(evidence...)
+				f.Causes = []string{w.Rule.ID}
+			}
+		}
+	}
+	return one
 }
 
 // look talks to one address and judges it.

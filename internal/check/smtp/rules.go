@@ -119,7 +119,7 @@ var (
 		OK:     "the greeting names no version",
 		Why:    "Attackers look for versions with known holes. Hiding it repairs nothing, but there is no reason to tell.",
 		Repair: "Shorten the greeting (Postfix: smtpd_banner = $myhostname ESMTP).",
-		Refs:   []finding.Ref{finding.RFC(5321, "4.3.1")},
+		Refs:   []finding.Ref{finding.RFC(5321, "7.5")},
 	}
 	ruleName = &finding.Rule{
 		ID: "smtp.banner-name", Severity: finding.Note, Owner: finding.OwnerServer,
@@ -166,7 +166,7 @@ var (
 		OK:     "outgoing connections to port 25 work",
 		Why:    "Home and cloud providers block port 25 to keep spam in. No mail can leave this machine directly, and nothing can be said about the other side from here.",
 		Repair: "Ask the provider of this machine to open outgoing port 25, or send through a smarthost on port 587 or 465.",
-		Refs:   []finding.Ref{finding.RFC(5068, "3.1")},
+		Refs:   []finding.Ref{finding.RFC(5068, "4.1")},
 	}
 )
 

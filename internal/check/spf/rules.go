@@ -253,7 +253,7 @@ var (
 		OK:     "{{.IP}} may send for {{.Sender}}: {{.Term}} matches",
 		Why:    "Receivers refuse, junk or distrust the message; DMARC then depends on DKIM alone.",
 		Repair: "If the server is yours, add its address to the record.",
-		Refs:   []finding.Ref{finding.RFC(7208, "8"), finding.RFC(7208, "4.1")},
+		Refs:   []finding.Ref{finding.RFC(7208, "8"), finding.RFC(7208, "2.6")},
 	}
 )
 

@@ -24,14 +24,14 @@ var (
 		OK:     "the certificate chain ends at a known root",
 		Why:    "The connection is encrypted, but anybody on the path can pose as this server; senders that verify (MTA-STS, Outlook and others by policy) refuse it.",
 		Repair: "Install a certificate from a public authority for the host name; ACME clients renew it unattended.",
-		Refs:   []finding.Ref{finding.RFC(8461, "4.1"), finding.RFC(5280, "6.1")},
+		Refs:   []finding.Ref{finding.RFC(8461, "4.2"), finding.RFC(5280, "6.1")},
 	}
 	ruleUnknownRoot = &finding.Rule{
 		ID: "tls.unknown-authority", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title: "certificate from an unknown authority", Says: "the certificate chain ends at {{.Issuer}}, which is no known root",
 		Why:    "Strangers do not know this authority, so senders that verify refuse the server.",
 		Repair: "Use a certificate from a public authority for servers that strangers talk to.",
-		Refs:   []finding.Ref{finding.RFC(5280, "6.1"), finding.RFC(8461, "4.1")},
+		Refs:   []finding.Ref{finding.RFC(5280, "6.1"), finding.RFC(8461, "4.2")},
 	}
 	ruleMissing = &finding.Rule{
 		ID: "tls.missing-intermediate", Severity: finding.Warning, Owner: finding.OwnerServer,
@@ -67,7 +67,7 @@ var (
 		OK:     "the certificate names the host",
 		Why:    "Senders that verify hold the certificate against the MX host name and refuse the server; MTA-STS demands it.",
 		Repair: "Have the certificate issued with {{.Name}} among its names, or name a host in the MX record that the certificate covers.",
-		Refs:   []finding.Ref{finding.RFC(8461, "4.1"), finding.RFC(9525, "6")},
+		Refs:   []finding.Ref{finding.RFC(8461, "4.2"), finding.RFC(9525, "6")},
 	}
 	ruleExpires = &finding.Rule{
 		ID: "tls.expires-soon", Severity: finding.Warning, Owner: finding.OwnerServer,
