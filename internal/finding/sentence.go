@@ -200,7 +200,16 @@ func list(l Lang, v any) string {
 	case 1:
 		return items[0]
 	}
-	return strings.Join(items[:len(items)-1], sep) + last + items[len(items)-1]
+	before, after := items[len(items)-2], items[len(items)-1]
+	if l == ZH { // Latin letters stand off from Chinese characters
+		if before != "" && before[len(before)-1] < 0x80 {
+			last = " " + last
+		}
+		if after != "" && after[0] < 0x80 {
+			last += " "
+		}
+	}
+	return strings.Join(items[:len(items)-1], sep) + last + after
 }
 
 // Duration writes a span with the unit a reader expects: "18 ms", "2.5 s", "3 min", "5 h", "61 days"; in Chinese
