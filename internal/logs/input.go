@@ -28,7 +28,7 @@ type Input struct {
 	Name    string
 	ModTime time.Time // of the last change; the moment of opening for a stream without one
 	Size    int64     // bytes of the file as stored
-	Format  string    // "plain", "gzip", "zstd", "xz", "bzip2", "utf-16", "journal-export"
+	Format  string    // "plain", "gzip", "zstd", "xz", "bzip2", "utf-16", "journal-export", "journal-verbose", "json-pretty"
 	Layout  *Layout   // set by Sniff for tables
 
 	file   *os.File
@@ -139,12 +139,19 @@ func magic(b []byte) string {
 			return m.name
 		}
 	}
+	first, _, _ := bytes.Cut(b[:min(len(b), 512)], []byte("\n"))
+	if _, ok := verboseHead(first); ok {
+		return "journal-verbose"
+	}
+	if prettyJSON(b) {
+		return "json-pretty"
+	}
 	return "plain"
 }
 
 // decode wraps the stream in what its first bytes ask for, and looks at the text behind.
 func (in *Input) decode(br *bufio.Reader) (*Input, error) {
-	peek, _ := br.Peek(32)
+	peek, _ := br.Peek(512)
 	if len(peek) == 0 {
 		in.Close()
 		return nil, fmt.Errorf("%s: %w", in.Name, ErrEmpty)
@@ -156,10 +163,14 @@ func (in *Input) decode(br *bufio.Reader) (*Input, error) {
 		return nil, fmt.Errorf("%s: %w", in.Name, err)
 	}
 	text := bufio.NewReaderSize(r, 1<<16)
-	if b, _ := text.Peek(32); in.Format != "journal-export" && magic(b) == "journal-export" {
+	if b, _ := text.Peek(512); in.Format != "journal-export" && magic(b) == "journal-export" {
 		text = bufio.NewReaderSize(newExport(text), 1<<16)
 	} else if in.Format != "utf-16" && magic(b) == "utf-16" {
 		text = bufio.NewReaderSize(newUTF16(text), 1<<16)
+	} else if m := magic(b); m != in.Format && m == "journal-verbose" {
+		text = bufio.NewReaderSize(newVerbose(text), 1<<16)
+	} else if m != in.Format && m == "json-pretty" {
+		text = bufio.NewReaderSize(newPretty(text), 1<<16)
 	}
 	head, err := text.Peek(1 << 16)
 	in.file, in.stream, in.head = nil, text, bytes.Clone(head)
@@ -196,6 +207,10 @@ func (in *Input) unpack(br *bufio.Reader) (io.Reader, error) {
 		return newUTF16(br), nil
 	case "journal-export":
 		return newExport(br), nil
+	case "journal-verbose":
+		return newVerbose(br), nil
+	case "json-pretty":
+		return newPretty(br), nil
 	}
 	return br, nil
 }

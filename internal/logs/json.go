@@ -19,24 +19,9 @@ func (r *Reader) jsonLine(line []byte, e *event.Event, sink event.Sink) Outcome 
 	e.Line = line
 	switch {
 	case f.log != nil: // docker: the text may have a prefix of its own
-		text := bytes.TrimRight(f.log, "\r\n")
-		if at, z, _, n := r.iso3339(f.time); n > 0 {
-			e.At, e.Zone, e.ZoneSet, e.TimeSet = at, z, true, true
-		}
-		if len(text) == 0 {
-			return Foreign
-		}
-		at := e.Origin
-		if !Prefix(&r.Clock, text, &e.Origin) {
-			return Foreign
-		}
-		if !e.TimeSet {
-			e.At, e.Zone, e.ZoneSet, e.TimeSet = at.At, at.Zone, at.ZoneSet, at.TimeSet
-		}
-		e.Line = line
-		return r.dispatch(e, sink)
+		return r.jsonText(f.log, f, e, sink)
 	case f.message != nil && (f.ident != nil || f.comm != nil):
-		e.Host, e.Program, e.Msg = f.host, f.ident, f.message
+		e.Host, e.Program, e.Msg = f.host, f.ident, bytes.TrimPrefix(f.message, []byte(" "))
 		if e.Program == nil {
 			e.Program = f.comm
 		}
@@ -48,8 +33,32 @@ func (r *Reader) jsonLine(line []byte, e *event.Event, sink event.Sink) Outcome 
 		e.Program = bytes.TrimSuffix(e.Program, []byte(":"))
 		r.journalTime(f, e)
 		return r.dispatch(e, sink)
+	case f.message != nil: // a shipper that left the line as it was
+		return r.jsonText(f.message, f, e, sink)
 	}
 	return Foreign
+}
+
+// jsonText reads a line that stands in a member of an object; the time of the object counts where the line has none.
+func (r *Reader) jsonText(text []byte, f jsonFields, e *event.Event, sink event.Sink) Outcome {
+	line := e.Line
+	text = bytes.TrimRight(text, "\r\n")
+	if len(text) == 0 {
+		return Foreign
+	}
+	r.journalTime(f, e)
+	at := e.Origin
+	if !Prefix(&r.Clock, text, &e.Origin) && !hostAndTag(text, &e.Origin) {
+		return Foreign
+	}
+	if !e.TimeSet {
+		e.At, e.Zone, e.ZoneSet, e.TimeSet = at.At, at.Zone, at.ZoneSet, at.TimeSet
+	}
+	if e.Host == nil {
+		e.Host = f.host
+	}
+	e.Line = line
+	return r.dispatch(e, sink)
 }
 
 func (r *Reader) journalTime(f jsonFields, e *event.Event) {
@@ -61,7 +70,35 @@ func (r *Reader) journalTime(f jsonFields, e *event.Event) {
 	}
 	if at, z, zoned, n := r.iso3339(f.time); n > 0 {
 		e.At, e.Zone, e.ZoneSet, e.TimeSet = at, z, zoned, true
+	} else if ns := epoch(f.time); ns > 0 {
+		e.At, e.ZoneSet, e.TimeSet = ns, true, true
 	}
+}
+
+// epoch reads a number of seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size, and gives
+// nanoseconds; 0 for anything else.
+func epoch(b []byte) int64 {
+	if len(b) < 9 {
+		return 0
+	}
+	v, n := int64(0), 0
+	for n < len(b) && n < 19 && digit(b[n]) {
+		v = v*10 + int64(b[n]-'0')
+		n++
+	}
+	frac, m := fraction(b[n:])
+	if v <= 0 || n+m != len(b) {
+		return 0
+	}
+	switch {
+	case v < 1e10:
+		return v*1e9 + frac
+	case v < 1e14:
+		return v * 1e6
+	case v < 1e17:
+		return v * 1e3
+	}
+	return v
 }
 
 type jsonFields struct {
@@ -72,17 +109,22 @@ func (f *jsonFields) slot(key []byte) *[]byte {
 	switch string(key) {
 	case "log":
 		return &f.log
-	case "time", "timestamp", "@timestamp", "timereported", "date":
+	case "time", "timestamp", "@timestamp", "timereported", "date", "ISODATE", "DATE":
 		return &f.time
-	case "MESSAGE", "message", "msg":
+	case "MESSAGE", "message", "msg", "full_message", "textPayload", "line":
 		return &f.message
-	case "SYSLOG_IDENTIFIER", "program", "syslogtag", "ident", "appname", "app-name", "app_name", "programname", "tag":
+	case "short_message": // of GELF, beside full_message
+		if f.message == nil {
+			return &f.message
+		}
+	case "SYSLOG_IDENTIFIER", "program", "syslogtag", "ident", "appname", "app-name", "app_name", "programname", "tag", "PROGRAM", "application_name", "_application_name",
+		"process_name", "syslog_identifier", "syslog_program", "process.name":
 		return &f.ident
 	case "_COMM":
 		return &f.comm
-	case "_HOSTNAME", "host", "hostname", "fromhost":
+	case "_HOSTNAME", "host", "hostname", "fromhost", "HOSTNAME", "HOST", "logsource", "syslog_hostname", "host.hostname", "host.name":
 		return &f.host
-	case "SYSLOG_PID", "procid", "pid":
+	case "SYSLOG_PID", "procid", "pid", "PID", "process_id", "_process_id", "syslog_pid", "process.pid":
 		return &f.pid
 	case "_PID":
 		if f.pid == nil {
@@ -102,14 +144,21 @@ func (f *jsonFields) slot(key []byte) *[]byte {
 // anything else while they live. Nested values are stepped over; journald's array of bytes for a message that is no
 // UTF-8 is read.
 func (f *jsonFields) read(b []byte, scratch *[]byte) bool {
-	i := 1
 	if need := len(b); cap(*scratch) < need { // unescaping never grows, so slices into scratch stay valid
 		*scratch = make([]byte, 0, need)
 	}
+	_, ok := f.object(b, "", scratch)
+	return ok
+}
+
+// object reads an object and tells its length. Objects within it are read where they are known to hold what is wanted; their
+// members are called by both names then ("process.name").
+func (f *jsonFields) object(b []byte, within string, scratch *[]byte) (n int, ok bool) {
+	i := 1
 	for {
 		i = space(b, i)
 		if i >= len(b) || b[i] == '}' {
-			return i < len(b)
+			return i + 1, i < len(b)
 		}
 		if b[i] == ',' {
 			i++
@@ -117,22 +166,22 @@ func (f *jsonFields) read(b []byte, scratch *[]byte) bool {
 		}
 		key, n := jsonString(b[i:], scratch)
 		if n == 0 {
-			return false
+			return 0, false
 		}
 		i = space(b, i+n)
 		if i >= len(b) || b[i] != ':' {
-			return false
+			return 0, false
 		}
 		i = space(b, i+1)
 		if i >= len(b) {
-			return false
+			return 0, false
 		}
-		dst := f.slot(key)
+		dst := f.member(within, key)
 		switch {
 		case b[i] == '"':
 			v, n := jsonString(b[i:], scratch)
 			if n == 0 {
-				return false
+				return 0, false
 			}
 			if dst != nil {
 				*dst = v
@@ -141,14 +190,20 @@ func (f *jsonFields) read(b []byte, scratch *[]byte) bool {
 		case b[i] == '[' && dst == &f.message && dst != nil:
 			v, n := jsonBytes(b[i:], scratch)
 			if n == 0 {
-				return false
+				return 0, false
 			}
 			*dst = v
+			i += n
+		case b[i] == '{' && within == "" && holder(key) != "":
+			n, ok := f.object(b[i:], holder(key), scratch)
+			if !ok {
+				return 0, false
+			}
 			i += n
 		default:
 			n := jsonSkip(b[i:])
 			if n == 0 {
-				return false
+				return 0, false
 			}
 			if dst != nil && (digit(b[i])) {
 				*dst = b[i : i+n]
@@ -156,6 +211,39 @@ func (f *jsonFields) read(b []byte, scratch *[]byte) bool {
 			i += n
 		}
 	}
+}
+
+// holder tells the objects whose members are read.
+func holder(key []byte) string {
+	switch string(key) {
+	case "process":
+		return "process"
+	case "host":
+		return "host"
+	case "_source":
+		return "_source"
+	}
+	return ""
+}
+
+// member is slot for a member of the object called within.
+func (f *jsonFields) member(within string, key []byte) *[]byte {
+	switch within {
+	case "process":
+		switch string(key) {
+		case "name":
+			return &f.ident
+		case "pid":
+			return &f.pid
+		}
+		return nil
+	case "host":
+		if s := string(key); s == "hostname" || s == "name" && f.host == nil {
+			return &f.host
+		}
+		return nil
+	}
+	return f.slot(key)
 }
 
 func space(b []byte, i int) int {

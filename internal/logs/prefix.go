@@ -41,6 +41,18 @@ func Prefix(c *Clock, line []byte, o *event.Origin) (ok bool) {
 	case ch == '[':
 		return bracketPrefix(line, o)
 	}
+	if line[0] == ' ' || line[0] == '\t' { // the events of a cloud's log service, printed over several lines
+		var scratch []byte
+		text := bytes.TrimLeft(line, " \t")
+		if Has(text, `"message": "`) {
+			if text, n := jsonString(text[len(`"message": `):], &scratch); n > 0 && dated(text) {
+				ok = Prefix(c, bytes.TrimRight(text, "\r\n"), o)
+				o.Line = line
+				return ok
+			}
+		}
+		return false
+	}
 	if rest := composed(line); rest != nil {
 		ok = Prefix(c, rest, o)
 		o.Line = line
@@ -191,8 +203,19 @@ func tag(b []byte, o *event.Origin) bool {
 			i += j + 2
 		}
 	}
-	o.Program, o.Msg = prog, b[i:]
+	o.Program, o.Msg = unit(prog), b[i:]
 	return true
+}
+
+// unit takes ".service" off, with what stands behind "@": journalctl -o with-unit names units in the place of programs.
+func unit(prog []byte) []byte {
+	if n := len(prog) - len(".service"); n > 0 && string(prog[n:]) == ".service" {
+		prog = prog[:n]
+		if i := bytes.IndexByte(prog, '@'); i > 0 {
+			prog = prog[:i]
+		}
+	}
+	return prog
 }
 
 // pid reads decimal digits and gives the number and how many there were.
@@ -215,16 +238,36 @@ func isoPrefix(c *Clock, b []byte, o *event.Origin) bool {
 	}
 	o.At, o.Zone, o.ZoneSet, o.TimeSet = at, z, zoned, true
 	rest := b[n+1:]
-	if b[10] == ' ' {
+	if b[10] == ' ' && !zoned {
 		return ownFile(rest, b[19] == ',', o)
 	}
-	if len(rest) > 0 && rest[0] == '[' {
-		return bracketPrefix(rest, o)
+	if len(rest) > 0 && rest[0] == '[' && bracketPrefix(rest, o) {
+		return true
 	}
 	if text := criText(rest); text != nil {
 		return inner(c, text, o)
 	}
-	return hostAndTag(rest, o)
+	return hostAndTag(rest, o) || dated(rest) && inner(c, rest, o) || columns(rest, o)
+}
+
+// dated tells a text that begins with a time: what "docker logs -t" and other collectors put their own time in front of.
+func dated(b []byte) bool {
+	return len(b) > 20 && (month(b) != 0 && b[3] == ' ' || digit(b[0]) && digit(b[3]) && b[4] == '-' || b[0] == '<' && digit(b[1]))
+}
+
+// columns reads what RFC 5424 has behind the time, where the priority and the version in front were left out.
+func columns(b []byte, o *event.Origin) bool {
+	host, rest, ok := Cut(b, " ")
+	prog, rest, ok2 := Cut(rest, " ")
+	proc, rest, ok3 := Cut(rest, " ")
+	id, rest, ok4 := Cut(rest, " ")
+	p, n := pid(proc)
+	if !ok || !ok2 || !ok3 || !ok4 || len(host) == 0 || len(prog) == 0 || len(id) == 0 || n != len(proc) && string(proc) != "-" || len(rest) == 0 || rest[0] != '-' && rest[0] != '[' {
+		return false
+	}
+	o.Host, o.Program, o.PID = host, prog, p
+	o.Msg = bytes.TrimPrefix(skipStructured(rest), []byte(" "))
+	return true
 }
 
 // epochPrefix reads journalctl's short-unix ("1795312260.123456 host prog[1]: ") and what else begins with digits.
@@ -246,6 +289,12 @@ func epochPrefix(c *Clock, b []byte, o *event.Origin) bool {
 			}
 			return hostAndTag(b[11+n:], o)
 		}
+	}
+	if _, n := pid(b); n > 1 && n < 6 && len(b) > n+12 && b[n] == ' ' && b[n+1] == '<' { // octets counted, as syslog over TCP sends them
+		line := o.Line
+		ok := priPrefix(c, b[n+1:], o)
+		o.Line = line
+		return ok
 	}
 	switch {
 	case len(b) > 22 && b[4] == '/' && b[7] == '/' && b[10] == ' ': // 2026/11/22 01:45:23
@@ -373,6 +422,9 @@ func bracketPrefix(b []byte, o *event.Origin) bool {
 	i := bytes.Index(b, []byte("] "))
 	if i < 2 {
 		return false
+	}
+	if len(bytes.Trim(b[1:i], " .0123456789")) == 0 && bytes.IndexByte(b[1:i], '.') > 0 { // journalctl -o short-monotonic
+		return hostAndTag(b[i+2:], o)
 	}
 	if p, n := pid(b[1:i]); n == i-1 {
 		if j := bytes.Index(b[i+2:], []byte(": ")); j > 0 && j < 8 {

@@ -120,6 +120,9 @@ func (r *Reader) parse(line []byte, e *event.Event, sink event.Sink) Outcome {
 	if line[0] == '{' {
 		return r.jsonLine(line, e, sink)
 	}
+	if line[0] == 'd' && Has(line, "data: {") { // journalctl -o json-sse
+		return r.jsonLine(line[len("data: "):], e, sink)
+	}
 	if !Prefix(&r.Clock, line, &e.Origin) {
 		return Foreign
 	}

@@ -24,8 +24,10 @@ func ownFile(b []byte, comma bool, o *event.Origin) bool {
 	case b[0] == '#' && len(b) > 1 && digit(b[1]):
 		o.PID, _ = pid(b[1:])
 		o.Program, o.Msg = progRspamd, b
-	case comma || bytes.HasPrefix(b, []byte("fail2ban.")):
+	case bytes.HasPrefix(b, []byte("fail2ban.")):
 		o.Program, o.Msg = progFail2ban, b
+	case comma: // others who write times as Python and Java do
+		return false
 	case dovecotShape(b):
 		o.Program, o.Msg = progDovecot, b
 	case syslogShape(b):

@@ -83,13 +83,26 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	id, rest := queueID(msg)
 	e.QueueID = id
 	d := daemonOf(e.Program)
-	if !known(d, e, rest) && !anyDaemon(e, rest) {
+	if !known(d, e, rest) && !anyDaemon(e, rest) && !(d == otherDaemon || d == master) {
+		return logs.Unparsed
+	} else if e.Kind == event.None && (d == otherDaemon || d == master) && !unnamed(e, rest) {
 		return logs.Unparsed
 	}
 	if e.Kind != event.None {
 		sink.Event(e)
 	}
 	return logs.Known
+}
+
+// unnamed reads lines whose prefix does not tell which daemon wrote them, only that it was Postfix.
+func unnamed(e *event.Event, rest []byte) bool {
+	clean := event.Event{Origin: e.Origin, Software: e.Software, QueueID: e.QueueID}
+	for d := smtpd; d <= postsuper; d++ {
+		if *e = clean; d != support && known(d, e, rest) {
+			return true
+		}
+	}
+	return false
 }
 
 // known reads what the daemon's own words are; false where it does not know the line.
