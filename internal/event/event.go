@@ -178,10 +178,16 @@ const (
 	PolicydSPF
 	ClamavMilter
 	Fail2ban
+	Proxmox
+	PolicyServer // one of many small ones
+	Cyrus
+	Courier
+	System // the machine itself: kernel and service manager
 )
 
 var softwareNames = [...]string{"", "postfix", "exim", "sendmail", "dovecot", "exchange", "opensmtpd", "haraka", "qmail",
-	"rspamd", "spamassassin", "amavis", "opendkim", "opendmarc", "postgrey", "policyd-spf", "clamav-milter", "fail2ban"}
+	"rspamd", "spamassassin", "amavis", "opendkim", "opendmarc", "postgrey", "policyd-spf", "clamav-milter", "fail2ban",
+	"proxmox", "policy", "cyrus", "courier", "system"}
 
 // String gives the word used in JSON and by --format-of.
 func (s Software) String() string {

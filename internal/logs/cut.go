@@ -162,7 +162,7 @@ func NextID(reply []byte) (id, session []byte) {
 	}
 	if n := len(reply); n > 7 && bytes.HasSuffix(reply, saved) {
 		b := reply[:n-len(saved)]
-		if i := bytes.LastIndexByte(b, ' '); i >= 0 && len(b)-i > 10 {
+		if i := bytes.LastIndexByte(b, ' '); i >= 0 && len(b)-i > 10 && bytes.IndexByte(b[i:], '@') < 0 && b[len(b)-1] != '>' { // not the address
 			return nil, b[i+1:]
 		}
 		return nil, nil
@@ -176,6 +176,9 @@ func NextID(reply []byte) (id, session []byte) {
 	}
 	if i := bytes.Index(reply, okID); i >= 0 {
 		return idWord(reply[i+len(okID):]), nil
+	}
+	if i := bytes.Index(reply, []byte(" OK (")); i >= 0 && reply[len(reply)-1] == ')' && upperHex(reply[i+5:len(reply)-1]) { // a filter's own id
+		return idWord(reply[i+5:]), nil
 	}
 	if i := bytes.Index(reply, []byte("ueued (")); i >= 0 { // Haraka: "Message Queued (UUID)"
 		return idWord(reply[i+7:]), nil

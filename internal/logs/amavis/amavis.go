@@ -32,7 +32,7 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	}
 	blocked := logs.Has(b, "Blocked ")
 	if !blocked && !logs.Has(b, "Passed ") {
-		if e.Kind = event.Stats; bytes.Contains(b[:min(len(b), 120)], []byte("TROUBLE")) || bytes.Contains(b[:min(len(b), 120)], []byte("WARN")) {
+		if e.Kind = event.Stats; bytes.Contains(b[:min(len(b), 120)], []byte("TROUBLE")) || logs.Has(b, "(!") || bytes.Contains(b[:min(len(b), 120)], []byte("WARN")) {
 			e.Kind, e.Level = event.Warning, event.Warn
 		}
 		sink.Event(e)

@@ -75,11 +75,15 @@ func verbs(e *event.Event, part string, verb, rest []byte) bool {
 	fields(e, rest, out)
 	switch string(verb) {
 	case "connected":
-		e.Kind = event.Connect
+		if e.Kind = event.Connect; out {
+			e.Kind = event.Stats
+		}
 	case "connecting", "auth", "bounce":
 		e.Kind = event.Stats
 	case "disconnected", "closed":
-		e.Kind = event.Disconnect
+		if e.Kind = event.Disconnect; out {
+			e.Kind = event.Stats
+		}
 	case "tls", "starttls", "cert-check":
 		e.Kind, e.Outbound = event.TLS, part == "mta"
 	case "authentication":
@@ -172,6 +176,8 @@ func field(e *event.Event, key, v []byte, out bool) {
 	case "relay":
 		if ip, name, ok := logs.Cut(v, " ("); ok { // "192.0.2.1 (mx.example)"
 			e.RelayIP, e.Relay = ip, bytes.TrimSuffix(name, []byte(")"))
+		} else if len(v) > 0 && (v[0]-'0' > 9 || bytes.IndexAny(v, "ghijklmnopqrstuvwxyz") >= 0) && bytes.IndexByte(v, ':') < 0 { // no connection: the domain
+			e.Relay = v
 		} else {
 			e.RelayIP = v
 		}
@@ -202,6 +208,8 @@ func result(e *event.Event, v []byte, out bool) {
 		e.Status = event.Bounced
 	case "loop":
 		e.Status = event.Bounced
+	case "expired":
+		e.Status = event.Expired
 	}
 	if e.Text = v; e.Relay == nil && e.RelayIP == nil {
 		e.Relay = local

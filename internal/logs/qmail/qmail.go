@@ -84,6 +84,24 @@ func read(e *event.Event, b []byte) bool {
 		e.QueueID, _, _ = logs.Cut(r, " ")
 		return true
 	}
+	if logs.Has(b, "rblsmtpd: ") {
+		e.Kind = event.Reject
+		e.ClientIP, _, _ = logs.Cut(b[len("rblsmtpd: "):], " ")
+		if _, why, ok := logs.Cut(b, ": 4"); ok {
+			e.Text = b[len(b)-len(why)-1:]
+		} else if _, why, ok := logs.Cut(b, ": 5"); ok {
+			e.Text = b[len(b)-len(why)-1:]
+		}
+		e.Code, e.DSN = logs.Code(e.Text)
+		return true
+	}
+	if r, ok := logs.After(b, "CHKUSER rejected "); ok { // "rcpt: from <a::> remote <h:unknown:192.0.2.1> rcpt <b> : not existing recipient"
+		return checked(e, r)
+	}
+	if logs.Has(b, "triple bounce: ") || logs.Has(b, "double bounce: ") {
+		e.Kind, e.Level = event.Warning, event.Warn
+		return true
+	}
 	for _, w := range [...]string{"status: ", "status ", "number of deliveries", "running"} {
 		if logs.Has(b, w) {
 			e.Kind = event.Stats
@@ -96,6 +114,31 @@ func read(e *event.Event, b []byte) bool {
 	}
 	e.Kind = event.Stats
 	return logs.Has(b, "qmail-") || logs.Has(b, "local: ") || logs.Has(b, "remote: ") || logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "vdelivermail: ") || logs.Has(b, "CHKUSER ") || logs.Has(b, "policy_check: ") || logs.Has(b, "simscan:") || logs.Has(b, "got SIG")
+}
+
+// checked reads a refusal of vpopmail's CHKUSER.
+func checked(e *event.Event, b []byte) bool {
+	e.Kind, e.Stage = event.Reject, []byte("RCPT")
+	if logs.Has(b, "sender") {
+		e.Stage = []byte("MAIL")
+	}
+	if _, r, ok := logs.Cut(b, "from <"); ok {
+		e.From, _, _ = logs.Cut(r, ":")
+	}
+	if _, r, ok := logs.Cut(b, " remote <"); ok {
+		peer, _, _ := logs.Cut(r, ">")
+		if i := bytes.LastIndexByte(peer, ':'); i >= 0 {
+			e.ClientIP = peer[i+1:]
+			e.Helo, e.ClientName, _ = logs.Cut(peer[:i], ":")
+		}
+	}
+	if _, r, ok := logs.Cut(b, " rcpt <"); ok {
+		e.To, _, _ = logs.Cut(r, ">")
+	}
+	if i := bytes.LastIndex(b, []byte(" : ")); i >= 0 {
+		e.Text = b[i+3:]
+	}
+	return true
 }
 
 // deliveryOf gives "delivery 5" of "delivery 5: …": the only id that the line with the outcome has.

@@ -88,7 +88,9 @@ func written(e *event.Event, b []byte, sink event.Sink) logs.Outcome {
 func field(e *event.Event, key, v []byte) {
 	switch string(key) {
 	case "id":
-		e.MessageID = v
+		if string(v) != "undef" { // a message without one
+			e.MessageID = v
+		}
 	case "qid":
 		e.QueueID = v
 	case "ip":

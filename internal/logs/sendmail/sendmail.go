@@ -324,6 +324,12 @@ func authFailed(e *event.Event, b []byte) {
 	}
 }
 
+var (
+	stageRcpt    = []byte("RCPT")
+	stageMail    = []byte("MAIL")
+	stageConnect = []byte("CONNECT")
+)
+
 // other reads the remaining lines: bounces, milters, lost connections, the daemon itself.
 func other(e *event.Event, b []byte) {
 	switch {
@@ -335,13 +341,37 @@ func other(e *event.Event, b []byte) {
 			e.Text = r
 		}
 		if r, ok := logs.After(b, "Milter: "); ok {
-			if key, v, _, ok := logs.Pair(r, ", "); ok && string(key) == "to" {
-				e.To = logs.Bare(v)
+			key, v, _, ok := logs.Pair(r, ", ")
+			switch {
+			case ok && string(key) == "to":
+				e.To, e.Stage = logs.Bare(v), stageRcpt
+			case ok && string(key) == "from":
+				e.From, e.Stage = logs.Bare(v), stageMail
+			case e.Kind == event.Reject:
+				e.Stage, _, _ = logs.Cut(r, ",")
 			}
 		}
+	case bytes.Contains(b, []byte("... User unknown")) && b[0] == '<': // refused at our door
+		e.Kind, e.Stage = event.Reject, stageRcpt
+		e.To, b, _ = logs.Angle(b)
+		e.Text = bytes.TrimPrefix(b, []byte("... "))
+	case logs.Has(b, "rejecting commands from "):
+		e.Kind = event.Reject
+		from, why, _ := logs.Cut(b[len("rejecting commands from "):], " due to ")
+		e.ClientName, e.ClientIP = relay(from)
+		e.Text = why
+	case logs.Has(b, "tcpwrappers ("):
+		e.Kind, e.Stage = event.Reject, stageConnect
+		who, _, _ := logs.Cut(b[len("tcpwrappers ("):], ")")
+		e.ClientName, e.ClientIP, _ = logs.Cut(who, ", ")
+	case logs.Has(b, "milter=") && bytes.Contains(b, []byte(", quarantine=")):
+		e.Kind = event.Hold
+		_, e.Text, _ = logs.Cut(b, ", quarantine=")
 	case logs.Has(b, "lost input channel from "), logs.Has(b, "timeout waiting for input from "), logs.Has(b, "collect: "):
 		e.Kind = event.Lost
 		if _, r, ok := logs.Cut(b, " from "); ok {
+			r, _, _ = logs.Cut(r, " during ")
+			r, _, _ = logs.Cut(r, " to ")
 			e.ClientName, e.ClientIP = relay(r)
 		}
 	case logs.Has(b, "AUTH failure ("), logs.Has(b, "AUTH warning"):
