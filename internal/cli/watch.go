@@ -269,7 +269,11 @@ func alertOf(n *monitor.News, page string) *notify.Alert {
 		}
 	case monitor.Blinded, monitor.Changed, monitor.Proposes, monitor.SeesOn:
 		a.Status = notify.Info
-		if e.Kind != monitor.Proposes {
+		switch e.Kind {
+		case monitor.Proposes:
+		case monitor.SeesOn: // ends what Blinded began
+			a.Key = e.Monitor + "-" + string(monitor.Blinded)
+		default:
 			a.Key = e.Monitor + "-" + string(e.Kind)
 		}
 	}

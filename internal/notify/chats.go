@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 )
 
@@ -14,14 +13,18 @@ func newSlack(c *Channel, d *Doors) (Sender, error) {
 	return &slack{p}, err
 }
 
-// Slack's own bounds: 3,000 characters in a section, 150 in a header, 50 blocks.
+// Slack's own bounds: 3,000 characters in a section, 150 in a header, 50 blocks; and some 13,000 in all, which it does not
+// document (msg_blocks_too_long).
 const (
 	slackSection = 2900
 	slackHeader  = 150
+	slackSize    = 11_000
 )
 
 // slackEscape writes the three characters that mean something in Slack's mrkdwn.
 var slackEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+var slackWords = dialect{"*", strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "*", "＊", "`", "'").Replace, inCode("&", "&amp;", "<", "&lt;", ">", "&gt;")}
 
 func (s *slack) Send(ctx context.Context, m *Message) error {
 	type text struct {
@@ -33,15 +36,21 @@ func (s *slack) Send(ctx context.Context, m *Message) error {
 		Text *text  `json:"text,omitempty"`
 	}
 	w := m.Say()
-	blocks := []block{{"header", &text{"plain_text", shorten(w.Title, slackHeader)}}}
-	for i := range w.Blocks {
-		one := Words{Blocks: w.Blocks[i : i+1]}
-		blocks = append(blocks, block{"section", &text{"mrkdwn", shorten(one.Markdown(m.Lang, "*", slackEscape.Replace), slackSection)}})
+	raw, err := w.fit(m.Lang, slackSize, func() ([]byte, error) {
+		blocks := []block{{"header", &text{"plain_text", shorten(w.Title, slackHeader)}}}
+		for i := range w.Blocks {
+			one := Words{Blocks: w.Blocks[i : i+1]}
+			blocks = append(blocks, block{"section", &text{"mrkdwn", shorten(one.markdown(m.Lang, &slackWords), slackSection)}})
+		}
+		if w.Foot != "" {
+			blocks = append(blocks, block{"section", &text{"mrkdwn", slackEscape.Replace(w.Foot)}})
+		}
+		return encode(map[string]any{"text": slackEscape.Replace(w.Title), "blocks": blocks})
+	})
+	if err != nil {
+		return err
 	}
-	if w.Foot != "" {
-		blocks = append(blocks, block{"section", &text{"mrkdwn", slackEscape.Replace(w.Foot)}})
-	}
-	answer, err := s.json(ctx, s.to, map[string]any{"text": slackEscape.Replace(w.Title), "blocks": blocks})
+	answer, err := s.send(ctx, s.to, raw)
 	if err == nil && strings.TrimSpace(string(answer)) != "ok" {
 		err = &Refusal{Text: shorten(oneLine(string(answer)), 300)}
 	}
@@ -61,18 +70,11 @@ const teamsSize = 26 << 10
 
 func (t *teams) Send(ctx context.Context, m *Message) error {
 	w := m.Say()
-	for {
-		raw, err := json.Marshal(teamsCard(w, m))
-		if err != nil {
-			return err
-		}
-		if len(raw) > teamsSize && len(w.Blocks) > 1 {
-			w.drop(m.Lang)
-			continue
-		}
+	raw, err := w.fit(m.Lang, teamsSize, func() ([]byte, error) { return encode(teamsCard(w, m)) })
+	if err == nil {
 		_, err = t.send(ctx, t.to, raw)
-		return err
 	}
+	return err
 }
 
 func teamsCard(w Words, m *Message) any {
@@ -126,9 +128,11 @@ const mattermostSize = 16000
 
 var markdownEscape = strings.NewReplacer(`\`, `\\`, "_", `\_`, "*", `\*`, "`", "\\`", "[", `\[`, "<", `\<`, "@", "@\u200b")
 
+var markdownWords = dialect{"**", markdownEscape.Replace, inCode("@", "@\u200b", "<", "＜")}
+
 func (t *mattermost) Send(ctx context.Context, m *Message) error {
 	w := m.Say()
-	text := "#### " + markdownEscape.Replace(w.Title) + "\n" + w.Markdown(m.Lang, "**", markdownEscape.Replace)
+	text := "#### " + markdownEscape.Replace(w.Title) + "\n" + w.markdown(m.Lang, &markdownWords)
 	answer, err := t.json(ctx, t.to, map[string]any{"text": shorten(text, mattermostSize), "username": "mailwhy"})
 	if err == nil && strings.TrimSpace(string(answer)) != "ok" {
 		err = &Refusal{Text: shorten(oneLine(string(answer)), 300)}

@@ -54,9 +54,15 @@ func (t *dingTalk) Send(ctx context.Context, m *Message) error {
 		to = u.String()
 	}
 	w := m.Say()
-	text := "#### " + markdownEscape.Replace(w.Title) + "\n\n" + w.Markdown(m.Lang, "**", markdownEscape.Replace)
-	text = strings.ReplaceAll(text, "**\n- ", "**\n\n- ") // a list begins after an empty line
-	raw, err := t.json(ctx, to, map[string]any{"msgtype": "markdown", "markdown": map[string]any{"title": shorten(w.Title, 200), "text": shorten(text, dingTalkSize)}})
+	body, err := w.fit(m.Lang, dingTalkSize, func() ([]byte, error) {
+		text := "#### " + markdownEscape.Replace(w.Title) + "\n\n" + w.markdown(m.Lang, &markdownWords)
+		text = strings.ReplaceAll(text, "**\n- ", "**\n\n- ") // a list begins after an empty line
+		return encode(map[string]any{"msgtype": "markdown", "markdown": map[string]any{"title": shorten(w.Title, 200), "text": text}})
+	})
+	if err != nil {
+		return err
+	}
+	raw, err := t.send(ctx, to, body)
 	if err != nil {
 		return err
 	}
@@ -74,7 +80,11 @@ func errCode(raw []byte, secrets []string) error {
 	}
 	if r.Code == nil || *r.Code != 0 {
 		x := &Refusal{Text: shorten(oneLine(string(raw)), 300)}
-		if r.Code != nil && (*r.Code == 130101 || *r.Code == 45009) { // too many messages in a minute (DingTalk, WeCom)
+		switch { // too many messages in a minute
+		case r.Code == nil:
+		case *r.Code == 130101: // DingTalk, which then takes none for ten minutes
+			x.After = 10 * time.Minute
+		case *r.Code == 45009: // WeCom
 			x.After = time.Minute
 		}
 		return mask(x, secrets...)
@@ -95,12 +105,14 @@ func newWeCom(c *Channel, d *Doors) (Sender, error) {
 // weComEscape: this dialect knows no backslash.
 var weComEscape = strings.NewReplacer("<", "＜", ">", "＞", "`", "'", "*", "＊", "@", "＠")
 
+var weComWords = dialect{"**", weComEscape.Replace, inCode("<", "＜", ">", "＞", "@", "＠")}
+
 func (t *weCom) Send(ctx context.Context, m *Message) error {
 	w := m.Say()
-	text := w.Markdown(m.Lang, "**", weComEscape.Replace)
+	text := w.markdown(m.Lang, &weComWords)
 	for len(text) > weComSize && len(w.Blocks) > 1 {
 		w.drop(m.Lang)
-		text = "**" + weComEscape.Replace(w.Title) + "**\n" + w.Markdown(m.Lang, "**", weComEscape.Replace)
+		text = "**" + weComEscape.Replace(w.Title) + "**\n" + w.markdown(m.Lang, &weComWords)
 	}
 	raw, err := t.json(ctx, t.to, map[string]any{"msgtype": "markdown", "markdown": map[string]any{"content": shorten(text, weComSize)}})
 	if err != nil {
@@ -133,7 +145,7 @@ func signFeishu(secret, stamp string) string {
 }
 
 // feishuSize is the most a request may have, in bytes; the service says 20 kB.
-const feishuSize = 15 << 10
+const feishuSize = 19_000
 
 func (t *feishu) Send(ctx context.Context, m *Message) error {
 	w := m.Say()
@@ -141,17 +153,23 @@ func (t *feishu) Send(ctx context.Context, m *Message) error {
 	if len(m.Alerts) > 0 && m.Alerts[len(m.Alerts)-1].Status == Resolved {
 		color = "green"
 	}
-	body := map[string]any{"msg_type": "interactive", "card": map[string]any{
-		"config":   map[string]any{"wide_screen_mode": true},
-		"header":   map[string]any{"template": color, "title": map[string]any{"tag": "plain_text", "content": shorten(w.Title, 300)}},
-		"elements": []any{map[string]any{"tag": "div", "text": map[string]any{"tag": "lark_md", "content": shorten(w.Markdown(m.Lang, "**", feishuEscape.Replace), feishuSize)}}},
-	}}
+	body := map[string]any{"msg_type": "interactive"}
 	if t.secret != "" {
 		stamp := strconv.FormatInt(t.now().Unix(), 10)
 		body["timestamp"], body["sign"] = stamp, signFeishu(t.secret, stamp)
 	}
-	raw, err := t.json(ctx, t.to, body)
+	raw, err := w.fit(m.Lang, feishuSize, func() ([]byte, error) {
+		body["card"] = map[string]any{
+			"config":   map[string]any{"wide_screen_mode": true},
+			"header":   map[string]any{"template": color, "title": map[string]any{"tag": "plain_text", "content": shorten(w.Title, 300)}},
+			"elements": []any{map[string]any{"tag": "div", "text": map[string]any{"tag": "lark_md", "content": w.markdown(m.Lang, &feishuWords)}}},
+		}
+		return encode(body)
+	})
 	if err != nil {
+		return err
+	}
+	if raw, err = t.send(ctx, t.to, raw); err != nil {
 		return err
 	}
 	var r struct {
@@ -172,3 +190,5 @@ func (t *feishu) Send(ctx context.Context, m *Message) error {
 }
 
 var feishuEscape = strings.NewReplacer("<", "&lt;", ">", "&gt;", "*", "&#42;", "~", "&#126;", "[", "&#91;", "`", "'")
+
+var feishuWords = dialect{"**", feishuEscape.Replace, inCode("<", "&lt;", ">", "&gt;")}

@@ -51,11 +51,20 @@ func newPost(c *Channel, d *Doors, usual string) (*post, error) {
 
 // json posts a value and gives the answer of a service that said 2xx.
 func (p *post) json(ctx context.Context, to string, v any) ([]byte, error) {
-	body, err := json.Marshal(v)
+	body, err := encode(v)
 	if err != nil {
 		return nil, err
 	}
 	return p.send(ctx, to, body)
+}
+
+// encode writes JSON without spelling out <, > and &, so that its length is what the services count.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimRight(b.Bytes(), "\n"), err
 }
 
 func (p *post) send(ctx context.Context, to string, body []byte) ([]byte, error) {
@@ -85,18 +94,27 @@ func (p *post) send(ctx context.Context, to string, body []byte) ([]byte, error)
 		return nil, mask(err, p.secrets...)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
-		return answer, mask(&Refusal{Text: strings.TrimSpace(res.Status + " " + shorten(oneLine(string(answer)), 300)), After: retryAfter(res.Header.Get("Retry-After"))}, p.secrets...)
+		return answer, mask(&Refusal{Text: strings.TrimSpace(res.Status + " " + shorten(oneLine(string(answer)), 300)), After: retryAfter(res.Header)}, p.secrets...)
 	}
 	return answer, nil
 }
 
-// retryAfter reads the seconds of a Retry-After field; a date or nothing is 0.
-func retryAfter(s string) time.Duration {
-	n, err := strconv.Atoi(strings.TrimSpace(s))
-	if err != nil || n < 0 || n > 24*3600 {
+// retryAfter reads a Retry-After field: seconds, or a time, held against the clock of the service itself. Nothing, and what
+// is longer than a day, is 0.
+func retryAfter(h http.Header) time.Duration {
+	word := strings.TrimSpace(h.Get("Retry-After"))
+	var d time.Duration
+	if n, err := strconv.Atoi(word); err == nil {
+		d = time.Duration(min(n, 1<<30)) * time.Second
+	} else if at, err := http.ParseTime(word); err == nil {
+		if now, err := http.ParseTime(h.Get("Date")); err == nil {
+			d = at.Sub(now)
+		}
+	}
+	if d < 0 || d > 24*time.Hour {
 		return 0
 	}
-	return time.Duration(n) * time.Second
+	return d
 }
 
 // answered reads an answer of JSON; one that is none is the service's refusal.

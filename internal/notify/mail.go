@@ -107,7 +107,9 @@ func (t *mailer) message(m *Message) (*gomail.Msg, error) {
 	w := m.Say()
 	msg.Subject(shorten(w.Title, 200))
 	msg.SetDateWithValue(m.At)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: nobody's vacation answers it
+	msg.SetGenHeader("Auto-Submitted", "auto-generated")                   // RFC 3834: nobody's vacation answers it
+	msg.SetGenHeader("X-Auto-Response-Suppress", "All")                    // nor Exchange
+	msg.SetGenHeader("List-Id", "mailwhy <alerts.mailwhy."+t.domain()+">") // RFC 2919: one thing to filter by
 	msg.SetGenHeader("X-Mailwhy-Alerts", strconv.Itoa(len(m.Alerts)))
 	var keys []string
 	for i := range m.Alerts {
@@ -124,12 +126,16 @@ func (t *mailer) message(m *Message) (*gomail.Msg, error) {
 
 // thread is an identifier that all mails of an incident refer to.
 func (t *mailer) thread(key string) string {
-	domain := "localhost"
+	sum := sha256.Sum256([]byte(key))
+	return "<incident." + hex.EncodeToString(sum[:12]) + "@" + t.domain() + ">"
+}
+
+// domain is that of the sender.
+func (t *mailer) domain() string {
 	if a, err := mail.ParseAddress(t.from); err == nil {
 		if _, d, ok := strings.Cut(a.Address, "@"); ok {
-			domain = d
+			return d
 		}
 	}
-	sum := sha256.Sum256([]byte(key))
-	return "<incident." + hex.EncodeToString(sum[:12]) + "@" + domain + ">"
+	return "localhost"
 }

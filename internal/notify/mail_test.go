@@ -67,6 +67,9 @@ func TestMail(t *testing.T) {
 		if err != nil || i == 0 && subject != "FAIL mail.mine.example: 993 端口没有应答" || m.Header.Get("Auto-Submitted") != "auto-generated" || m.Header.Get("Message-ID") == "" || m.Header.Get("Date") == "" {
 			t.Errorf("%q, %v, %v", subject, err, m.Header)
 		}
+		if m.Header.Get("List-Id") != "mailwhy <alerts.mailwhy.mine.example>" || m.Header.Get("X-Auto-Response-Suppress") != "All" || !strings.HasSuffix(m.Header.Get("Message-ID"), ">") {
+			t.Errorf("%v", m.Header)
+		}
 		threads = append(threads, m.Header.Get("References"))
 	}
 	if threads[0] == "" || threads[0] != threads[1] || !strings.HasSuffix(threads[0], "@mine.example>") {
@@ -86,5 +89,31 @@ func TestMailNeedsTLS(t *testing.T) {
 	c := Channel{Kind: "mail", Server: l.Addr().String(), From: "a@mine.example", To: []string{"b@mine.example"}, User: "u", Password: "file:p"}
 	if err := send(t, c, doors(map[Secret]string{"file:p": "verysecret"}), failing()); err == nil || strings.Contains(err.Error(), "verysecret") {
 		t.Errorf("sent without STARTTLS, or told the password: %v", err)
+	}
+}
+
+// Whatever peers said: a mail is RFC 5322, its header is ASCII without a line that somebody smuggled in, its lines are short.
+func TestMailTakesEverything(t *testing.T) {
+	for name, alerts := range hard() {
+		for _, lang := range []string{"en", "zh"} {
+			c := Channel{ID: "x", Kind: "mail", Server: "127.0.0.1:1", From: "mailwhy@mine.example", To: []string{"li@mine.example"}, Lang: lang}
+			m, err := (&mailer{from: c.From, to: c.To}).message(&Message{Lang: c.lang(), Alerts: alerts, At: start})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var raw bytes.Buffer
+			if _, err := m.WriteTo(&raw); err != nil {
+				t.Fatal(err)
+			}
+			for line := range strings.Lines(raw.String()) {
+				if len(line) > 1000 || !strings.HasSuffix(line, "\r\n") && strings.HasSuffix(line, "\n") || strings.ContainsFunc(line, func(r rune) bool { return r > 126 }) {
+					t.Errorf("%s: line %q", name, shorten(line, 200))
+				}
+			}
+			got, err := mail.ReadMessage(bytes.NewReader(raw.Bytes()))
+			if err != nil || got.Header.Get("Bcc") != "" || got.Header.Get("Subject") == "" {
+				t.Errorf("%s: %v, %v", name, err, got)
+			}
+		}
 	}
 }

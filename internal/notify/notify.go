@@ -68,6 +68,9 @@ type Alert struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 }
 
+// over tells whether what its Key names is at an end, for services that keep that: an incident, or a time without sight.
+func (a *Alert) over() bool { return a.Status == Resolved || a.Event == "sees" }
+
 // Message is what a channel gets at one go.
 type Message struct {
 	Lang   finding.Lang

@@ -59,7 +59,7 @@ func (t *pagerDuty) one(ctx context.Context, a *Alert, m *Message) error {
 		event["client_url"] = a.Link
 		event["links"] = []any{map[string]any{"href": a.Link, "text": "mailwhy"}}
 	}
-	if a.Status == Resolved {
+	if a.over() {
 		event["event_action"] = "resolve"
 	} else {
 		details := map[string]any{}
@@ -148,11 +148,12 @@ func (t *alertmanager) Send(ctx context.Context, m *Message) error {
 		}
 		words := Words{Blocks: []Block{b}}
 		x.Annotations["description"] = words.Plain(m.Lang)
-		switch a.Status {
-		case Resolved:
+		switch {
+		case a.over():
 			x.EndsAt = a.At
 			x.StartsAt = minTime(x.StartsAt, a.At)
-		case Info:
+		case a.Event == "blind": // until it sees again
+		case a.Status == Info:
 			x.StartsAt, x.EndsAt = a.At, m.At.Add(time.Hour)
 		}
 		out = append(out, x)

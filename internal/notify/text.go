@@ -76,9 +76,18 @@ func (w *Words) drop(l finding.Lang) {
 	w.Foot = w.foot(l)
 }
 
+// One alert in words stays short enough for the narrowest service, in bytes; a webhook has it whole.
+const (
+	longestHead = 500
+	longestLine = 300
+)
+
 func (m *Message) block(a *Alert) Block {
 	t := func(s finding.Msg) string { return finding.Sentence{Msg: s}.In(m.Lang) }
-	b := Block{Status: a.Status, Next: a.Next, Link: a.Link, Evidence: a.Evidence}
+	b := Block{Status: a.Status, Next: shorten(oneLine(a.Next), longestLine), Link: a.Link}
+	for _, e := range a.Evidence[:min(len(a.Evidence), 5)] {
+		b.Evidence = append(b.Evidence, shorten(oneLine(e), longestLine))
+	}
 	switch {
 	case a.Status == Resolved:
 		b.Mark = finding.VerdictPass.Mark()
@@ -91,12 +100,12 @@ func (m *Message) block(a *Alert) Block {
 	default:
 		b.Mark = finding.VerdictNote.Mark()
 	}
-	b.Head = oneLine(a.What.In(m.Lang))
-	if name := a.name(); name != "" && !strings.Contains(b.Head, name) {
+	b.Head = shorten(oneLine(a.What.In(m.Lang)), longestHead)
+	if name := shorten(oneLine(a.name()), longestLine); name != "" && !strings.Contains(b.Head, name) {
 		b.Head = name + ": " + b.Head
 	}
 	add := func(name finding.Msg, value string) {
-		if value = oneLine(value); value != "" {
+		if value = shorten(oneLine(value), longestLine); value != "" {
 			b.Lines = append(b.Lines, Line{t(name), value})
 		}
 	}
@@ -167,31 +176,55 @@ func colon(l finding.Lang) string {
 	return ": "
 }
 
-// Markdown is the message in a dialect of Markdown: bold marks, a way to write code, and an escaper.
-func (w *Words) Markdown(l finding.Lang, bold string, escape func(string) string) string {
+// dialect is a dialect of Markdown: the mark of bold text, and what to do to words of others so that they mean nothing in it,
+// in text and between backquotes.
+type dialect struct {
+	bold       string
+	text, code func(string) string
+}
+
+// inCode is what stands between backquotes in every dialect, with what else the dialect must not meet there.
+func inCode(more ...string) func(string) string {
+	r := strings.NewReplacer(append([]string{"`", "'"}, more...)...)
+	return func(s string) string { return r.Replace(oneLine(s)) }
+}
+
+// markdown is the message in a dialect.
+func (w *Words) markdown(l finding.Lang, d *dialect) string {
 	var b strings.Builder
 	for i, x := range w.Blocks {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		b.WriteString(bold + escape(x.Mark+" "+x.Head) + bold + "\n")
+		b.WriteString(d.bold + d.text(x.Mark+" "+x.Head) + d.bold + "\n")
 		for _, line := range x.Lines {
-			b.WriteString("- " + escape(line.Name) + colon(l) + escape(line.Value) + "\n")
+			b.WriteString("- " + d.text(line.Name) + colon(l) + d.text(line.Value) + "\n")
 		}
 		for _, e := range x.Evidence {
-			b.WriteString("- `" + strings.ReplaceAll(oneLine(e), "`", "'") + "`\n")
+			b.WriteString("- `" + d.code(e) + "`\n")
 		}
 		if x.Next != "" {
-			b.WriteString("- " + next(l) + colon(l) + "`" + strings.ReplaceAll(x.Next, "`", "'") + "`\n")
+			b.WriteString("- " + next(l) + colon(l) + "`" + d.code(x.Next) + "`\n")
 		}
 		if x.Link != "" {
 			b.WriteString("- " + x.Link + "\n")
 		}
 	}
 	if w.Foot != "" {
-		b.WriteString("\n" + escape(w.Foot) + "\n")
+		b.WriteString("\n" + d.text(w.Foot) + "\n")
 	}
 	return b.String()
+}
+
+// fit leaves blocks out until what is made of the words is at most so many bytes long; one is always left.
+func (w *Words) fit(l finding.Lang, most int, build func() ([]byte, error)) ([]byte, error) {
+	for {
+		raw, err := build()
+		if err != nil || len(raw) <= most || len(w.Blocks) <= 1 {
+			return raw, err
+		}
+		w.drop(l)
+	}
 }
 
 // shorten cuts text to at most n bytes at a character.
