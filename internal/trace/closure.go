@@ -35,7 +35,7 @@ type taken struct {
 
 // closure finds the lines of the pieces that match the query, and all that belongs to them, wherever it is.
 func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error) {
-	f := &Found{query: g.q, opt: g.opt, book: newIDBook(), Redact: g.q.Redact}
+	f := &Found{query: g.q, opt: g.opt, book: newIDBook(), Redact: g.q.Redact, shelved: true}
 	c := &closure{scan: &scan{Found: f, freq: new(find.Frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}, asked: map[digest.Key]int32{}}
 	c.v = newVisitor(c.scan)
 	for _, p := range pieces {

@@ -154,32 +154,41 @@ func sortSteps(s []Step) {
 	})
 }
 
-// Journeys gives what was found as journeys, in the order of their first line, each built when it is asked for. Those
-// that --status and --direction exclude are left out.
+// Journeys gives what was found as journeys, in the order of their first line, built by all workers a little ahead of the one that
+// is looked at. Those that --status and --direction exclude are left out.
 func (f *Found) Journeys(ctx context.Context) iter.Seq[*Journey] {
 	return func(yield func(*Journey) bool) {
-		refs := f.refs()
 		c := f.cutter()
-		sessions := c.sessions(refs)
-		for i := 0; i < len(refs); {
-			j := i + 1
-			for j < len(refs) && refs[j].journey == refs[i].journey {
-				j++
+		groups := c.groups(f.refs())
+		if f.opt.Workers > 1 && !f.shelved {
+			f.built(ctx, groups)(yield)
+			return
+		}
+		for g := range groups {
+			for _, j := range c.journeys(ctx, g, nil) {
+				if ctx.Err() != nil || !yield(j) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// groups gives the lines of each journey, in the order of their first.
+func (c *cutter) groups(refs []lineRef) iter.Seq[[]lineRef] {
+	sessions := c.sessions(refs)
+	return func(yield func([]lineRef) bool) {
+		for i, j := 0, 0; i < len(refs); i = j {
+			for j = i + 1; j < len(refs) && refs[j].journey == refs[i].journey; j++ {
 			}
 			mine := refs[i:j]
-			i = j
 			if extra, first := sessions.of(mine); !first {
 				continue
 			} else if extra != nil {
 				mine = extra
 			}
-			for _, steps := range generations(c.steps(mine)) {
-				if ctx.Err() != nil {
-					return
-				}
-				if jo := f.query.shown(build(steps)); jo != nil && !yield(jo) {
-					return
-				}
+			if !yield(mine) {
+				return
 			}
 		}
 	}

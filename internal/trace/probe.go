@@ -31,7 +31,7 @@ func (s prober) probe(line []byte) bool {
 	}
 	i := bytes.IndexByte(line[16:], ']')
 	if i < 0 {
-		return true
+		return s.probeMailbox(line)
 	}
 	i += 17
 	if i+3 > len(line) || line[i] != ':' || line[i+1] != ' ' {
@@ -75,6 +75,49 @@ func (s prober) probeRest(b, front []byte) bool {
 	return !fromMilter(front)
 }
 
+// probeMailbox looks at a line of Dovecot's deliveries: "dovecot: lmtp(li)<12><session>: msgid=<m>: saved mail to INBOX".
+func (s prober) probeMailbox(line []byte) bool {
+	b, ok := bytes.CutPrefix(line[programAt(line):], []byte("dovecot: lmtp("))
+	if !ok {
+		return true
+	}
+	i := bytes.IndexAny(b, "()<>:")
+	if i < 0 || b[i] != ')' || i+2 > len(b) {
+		return true
+	}
+	user, b := b[:i], b[i+1:]
+	if rest, ok := bytes.CutPrefix(b, []byte(": ")); ok { // "lmtp(12): Connect from local"
+		return len(user) > 9 || !bytes.HasPrefix(rest, []byte("Connect from ")) && !bytes.HasPrefix(rest, []byte("Disconnect from "))
+	}
+	i = bytes.Index(b, []byte("><"))
+	j := bytes.Index(b, []byte(">: "))
+	if b[0] != '<' || i < 0 || j < i+2 {
+		return true
+	}
+	session, b := base(b[i+2:j]), bytes.TrimPrefix(b[j+3:], []byte("sieve: "))
+	mid, ok := bytes.CutPrefix(b, []byte("msgid=<"))
+	if !ok {
+		return true
+	}
+	if i = bytes.IndexAny(mid, "<> \""); i < 0 || !bytes.HasPrefix(mid[i:], []byte(">: ")) {
+		return true
+	}
+	known := s.has(hash(session), inFront)
+	return s.has(hash(mid[:i]), inFront) || known
+}
+
+// programAt gives where the name of the program begins in a line of syslog, behind the time and the host; 0 where the time
+// has another form.
+func programAt(line []byte) int {
+	at := 16
+	if line[3] != ' ' || line[6] != ' ' || line[15] != ' ' {
+		if at = bytes.IndexByte(line[:min(len(line), 40)], ' ') + 1; at < 20 || line[4] != '-' || line[10] != 'T' {
+			return 0
+		}
+	}
+	return at + bytes.IndexByte(line[at:], ' ') + 1
+}
+
 // probeReply looks at the end of a delivery line, where the next server's id stands.
 func (s prober) probeReply(b []byte) bool {
 	n := len(b)
@@ -97,6 +140,10 @@ func (s prober) probeReply(b []byte) bool {
 	}
 	tail := b[max(0, len(b)-300):]
 	if bytes.HasSuffix(b, []byte(" command")) { // "(in reply to RCPT TO command)": a failure
+		return false
+	}
+	if s.into != nil { // an id is where the reply is
+		s.into.runs(b[max(0, bytes.Index(b, []byte(" status="))):])
 		return false
 	}
 	return bytes.Contains(tail, []byte("ueued")) || bytes.Contains(tail, []byte(" id=")) || bytes.Contains(tail, []byte("accepted")) || bytes.Contains(tail, []byte("forwarded as"))

@@ -81,6 +81,7 @@ type Found struct {
 	opt     Options
 	sources []*source
 	book    *idBook
+	shelved bool // the sources are of a shelf, which one goroutine uses
 }
 
 // Scan looks for the query in the inputs and follows every id of what it finds until nothing new comes up.
