@@ -149,11 +149,17 @@ func (r *Reader) dialectOf(name []byte) Dialect {
 		return nil
 	}
 	h := uint(len(name))*31 + uint(name[0]) + uint(name[len(name)-1])*7 + uint(name[len(name)/2])*13
-	p := &r.cache[h%uint(len(r.cache))]
-	if p.name != string(name) {
-		*p = program{name: string(name), dialect: r.find(name)}
+	for i := range uint(4) { // programs that meet in one place do not push each other out
+		p := &r.cache[(h+i)%uint(len(r.cache))]
+		if p.name == string(name) {
+			return p.dialect
+		}
+		if p.name == "" || i == 3 {
+			*p = program{name: string(name), dialect: r.find(name)}
+			return p.dialect
+		}
 	}
-	return p.dialect
+	return nil
 }
 
 func (r *Reader) find(name []byte) Dialect {
