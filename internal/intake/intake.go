@@ -4,7 +4,7 @@
 // Promise: nothing lost, nothing twice. The position in a source is stored with the lines before it in one transaction;
 // after a stop at any moment reading goes on behind the last line that was stored. What can be read again (files, the
 // journal, mailboxes) waits for a sink that is away; what cannot (syslog, standard input) goes to a spool on disk,
-// bounded and in order. RFC 3164, RFC 5424, RFC 5425, RFC 5426, RFC 6587.
+// bounded and in order; from reading to storing they are in a file, so that the end of the program loses none of them. RFC 3164, RFC 5424, RFC 5425, RFC 5426, RFC 6587.
 package intake
 
 import (

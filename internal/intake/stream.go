@@ -4,22 +4,27 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
-// stream takes in lines that cannot be read again: many goroutines add, one stores. While the store is away the lines go
-// to the spool; when that is full, those who can wait do, and of those who cannot the lines are dropped and counted.
+// stream takes in lines that cannot be read again: many goroutines add, one stores. Each is on file before it counts as
+// read (see ahead). While the store is away the lines go to the spool; when that is full, those who can wait do, and of
+// those who cannot the lines are dropped and counted.
 type stream struct {
 	*source
 	run  string // Position.File: this run of the program
 	sp   *spool // nil: none
 	last Position
+	told bool // that lines are not on file; of mu
+	left bool // something taken is on file for the next run: nothing more may be stored before it
 
 	mu    sync.Mutex
 	b     batcher
+	ahead *ahead // nil: none
 	seq   int64
 	room  chan struct{} // closed when there is room again; nil where there is
 	ready chan struct{} // a token when the batch is full
@@ -28,6 +33,9 @@ type stream struct {
 func newStream(s *source) *stream {
 	st := &stream{source: s, run: "run " + rand.Text(), ready: make(chan struct{}, 1)}
 	st.b.s = s
+	if s.in.o.Spool != "" {
+		st.ahead = newAhead(s.in.o.Spool, s.name, st.run)
+	}
 	return st
 }
 
@@ -41,6 +49,9 @@ func (st *stream) add(ctx context.Context, line []byte, wait bool) error {
 		if !st.b.full() {
 			st.seq++
 			st.b.add(line, st.seq)
+			if st.ahead != nil {
+				st.unsafe(st.ahead.add(line, st.seq))
+			}
 			if st.b.full() {
 				select {
 				case st.ready <- struct{}{}:
@@ -68,6 +79,24 @@ func (st *stream) add(ctx context.Context, line []byte, wait bool) error {
 	}
 }
 
+// unsafe tells that lines are in memory only, until they are stored: the disk is full, as a rule.
+func (st *stream) unsafe(err error) {
+	if err != nil && !st.told && !errors.Is(err, errNotAhead) {
+		st.notice(finding.S("lines are not kept on disk before they are stored, so that a crash would lose them: {{.Error}}", finding.Args{"Error": finding.Raw(err.Error())}))
+	}
+	st.told = err != nil
+}
+
+// done tells that what was taken is stored, or in the spool.
+func (st *stream) done() {
+	if st.ahead == nil {
+		return
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.unsafe(st.ahead.stored())
+}
+
 // take gives what was gathered as a batch that owns its lines; nil where there is nothing.
 func (st *stream) take() *Batch {
 	st.mu.Lock()
@@ -79,6 +108,9 @@ func (st *stream) take() *Batch {
 	b := st.b.batch()
 	st.b.data, st.b.cuts, st.b.ends = nil, nil, nil
 	st.last = st.b.to
+	if st.ahead != nil {
+		st.ahead.take()
+	}
 	if st.room != nil {
 		close(st.room)
 		st.room = nil
@@ -95,6 +127,9 @@ func (st *stream) store(ctx context.Context, stop <-chan struct{}) error {
 		}
 		defer sp.closeWriter()
 		st.sp = sp
+		if err := st.recover(ctx); err != nil {
+			return err
+		}
 	}
 	pos, err := st.start(ctx)
 	if err != nil {
@@ -119,6 +154,44 @@ func (st *stream) store(ctx context.Context, stop <-chan struct{}) error {
 			st.count(func(s *SourceStats) { s.Spooled = size })
 		}
 	}
+}
+
+// recover takes the lines that an earlier run read and did not store into the spool, behind what is there.
+func (st *stream) recover(ctx context.Context) error {
+	names, err := st.ahead.earlier()
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	known, ok := st.sp.last(st.name)
+	if !ok {
+		if known, err = st.in.sink.Position(ctx, st.name); err != nil {
+			st.away(err) // known as stored when the sink is asked to store them
+			known = Position{}
+		}
+	}
+	st.sp.max += int64(len(names)) * maxRecord // they are there already
+	defer func(was int64) { st.sp.max = was }(st.in.o.SpoolMax)
+	for _, name := range names {
+		l, err := readAhead(name)
+		if err != nil {
+			st.notice(finding.S("spool of {{.Source}}: {{.Error}}", finding.Args{"Source": st.name, "Error": finding.Raw(err.Error())}))
+			if err := os.Rename(name, name+".broken"); err != nil {
+				return err
+			}
+			continue
+		}
+		if b := l.batch(st.source, known); b != nil {
+			if err := st.sp.append(b); err != nil {
+				return err
+			}
+			known = b.To
+			st.count(func(s *SourceStats) { s.Recovered += int64(len(b.Lines)) })
+		}
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // start finds what the first batch follows: the last one in the spool, or the sink's position.
@@ -172,6 +245,7 @@ func (st *stream) drain(ctx context.Context, retry *time.Time, wait *time.Durati
 			b := st.take()
 			err := st.once(ctx, b, true)
 			if err == nil {
+				st.done()
 				*wait = st.in.o.Retry
 				continue
 			}
@@ -222,6 +296,7 @@ func (st *stream) once(ctx context.Context, b *Batch, live bool) error {
 func (st *stream) keep(ctx context.Context, b *Batch) {
 	err := st.sp.append(b)
 	if err == nil {
+		st.done()
 		return
 	}
 	st.trouble(finding.S("the store does not take lines, nor does the spool: {{.Error}}", finding.Args{"Error": finding.Raw(err.Error())}))
@@ -244,6 +319,7 @@ func (st *stream) keep(ctx context.Context, b *Batch) {
 func (st *stream) hold(ctx context.Context, b *Batch) {
 	for wait := st.in.o.Retry; ; wait = min(2*wait, st.in.o.RetryMax) {
 		if st.once(ctx, b, false) == nil {
+			st.done()
 			return
 		}
 		if pause(ctx, wait) != nil {
@@ -258,26 +334,40 @@ const lastTry = 2 * time.Second
 
 // end brings what was gathered into the sink or the spool.
 func (st *stream) end() error {
-	for b := st.take(); b != nil; b = st.take() {
+	for !st.left { // else the next run takes in what is on file, in order
+		b := st.take()
+		if b == nil {
+			break
+		}
 		st.final(b)
 	}
 	return nil
 }
 
+// final stores a batch at the end, if that can be.
 func (st *stream) final(b *Batch) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastTry)
 	defer cancel()
 	if st.sp != nil && (!st.sp.empty() || st.once(ctx, b, false) != nil) {
 		if st.sp.append(b) == nil {
+			st.done()
 			return
 		}
 	} else if st.sp != nil || st.once(ctx, b, false) == nil {
+		st.done()
 		return
 	}
 	st.lost(b)
 }
 
+// lost tells of lines that were not stored at the end; those on file are taken in by the next run.
 func (st *stream) lost(b *Batch) {
+	st.mu.Lock()
+	st.left = st.ahead != nil && !st.told
+	st.mu.Unlock()
+	if st.left {
+		return
+	}
 	st.count(func(s *SourceStats) { s.Dropped += int64(len(b.Lines)) })
 	st.notice(finding.S("{{.N}} lines are lost: neither the store nor the spool took them", finding.Args{"N": len(b.Lines)}))
 }
