@@ -99,7 +99,7 @@ func (g *Guard) Findings(obs []Objection, until time.Time) (out []finding.Findin
 		if e := (&Entry{What: o.What}); !is4(e) {
 			bits = orDefault(g.Bits6, 32)
 		}
-		f := byKind[o.Kind].Failed(Subject(o.What), finding.Args{"What": o.What, "By": o.By, "Kind": string(o.Kind), "ID": o.ID, "Bits": bits, "Until": until})
+		f := byKind[o.Kind].Failed(Subject(o.What), finding.Args{"What": bare(&Entry{What: o.What}), "By": bare(&Entry{What: o.By}), "Kind": string(o.Kind), "ID": o.ID, "Bits": bits, "Until": until})
 		out = append(out, f)
 	}
 	return out

@@ -38,7 +38,8 @@ type Config struct {
 	Queue     QueueConfig          `toml:"queue"`
 	Inbox     InboxConfig          `toml:"inbox"`
 	Retention RetentionConfig      `toml:"retention"`
-	Desk      change.Config        `toml:"desk"` // what our own blocklist never holds
+	Desk      change.Config        `toml:"desk"`   // what our own blocklist never holds
+	Threat    ThreatConfig         `toml:"threat"` // sources of threat intelligence
 }
 
 // ServeConfig is [serve].
@@ -171,6 +172,9 @@ func readConfig(name string) (*Config, error) {
 	}
 	if _, err := c.Desk.Guard(); err != nil {
 		return nil, badConfig(name, nil, fmt.Errorf("desk.%w", err))
+	}
+	if err := c.Threat.problem(); err != nil {
+		return nil, badConfig(name, nil, err)
 	}
 	if _, err := signOns(c.OIDC); err != nil {
 		return nil, badConfig(name, nil, err)

@@ -85,7 +85,7 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 	defer st.Close()
 	d := &watchDesk{cfg: cfg, store: st.Monitors(), state: st, env: env}
 	d.runner, err = monitor.New(ctx, monitor.Options{
-		Config: cfg.monitors(), Store: d.store, Now: env.Now, Applier: &blocker{a, st, data, env.Now},
+		Config: cfg.monitors(), Store: d.store, Now: env.Now, Applier: &blocker{a, st, data, cfg.Desk, env.Now},
 		Doors: func(_ context.Context, from *monitor.Vantage, _ bool) (*monitor.Doors, error) {
 			e := *env
 			if from != nil {
@@ -93,7 +93,7 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 					return nil, err
 				}
 			}
-			doors := &monitor.Doors{Env: &e}
+			doors := &monitor.Doors{Env: &e, Threat: a.threatDoor(&cfg.Threat, &e, data)}
 			a.localDoors(doors)
 			return doors, nil
 		},

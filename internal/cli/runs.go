@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
+	"github.com/mailwhy/mailwhy/internal/check/capture"
 	"github.com/mailwhy/mailwhy/internal/check/court"
 	"github.com/mailwhy/mailwhy/internal/check/delivery"
 	"github.com/mailwhy/mailwhy/internal/check/dkim"
@@ -37,6 +39,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/mail/addr"
 	"github.com/mailwhy/mailwhy/internal/runs"
 	"github.com/mailwhy/mailwhy/internal/wire"
+	wirecapture "github.com/mailwhy/mailwhy/internal/wire/capture"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
 	"github.com/mailwhy/mailwhy/internal/wire/smtp"
 )
@@ -88,6 +91,8 @@ var runKinds = []runKind{
 		Fields: []runs.Field{textField("name", finding.M("Name"), "mine.example", true), textField("types", finding.M("Record types, separated by blanks"), "A MX", false)}}, prepare: runResolve},
 	{Kind: runs.Kind{Kind: "path", Group: "server", Kept: true, Title: finding.M("The way to a server"), About: finding.M("Traces the way to a mail server: loss, delay, the hop that filters the mail port, packet sizes."),
 		Fields: []runs.Field{textField("target", finding.M("Host, or host and port"), "mx.partner.example", true)}}, prepare: runPath},
+	{Kind: runs.Kind{Kind: "capture", Group: "server", Title: finding.M("Packet capture"), About: finding.M("Puts the mail sessions of a packet capture together again and says what went wrong. Passwords are masked; the file is not kept."),
+		Fields: []runs.Field{{Name: "file", Type: "file", Required: true, Label: finding.M("Capture file (pcap or pcapng, packed with gzip or not)")}}}, prepare: runCapture},
 	{Kind: runs.Kind{Kind: "find", Group: "address", Kept: true, Title: finding.M("Settings of a mail program"), About: finding.M("What to type into a mail program for an address or a domain."),
 		Fields: []runs.Field{textField("address", finding.M("Address or domain"), "li@mine.example", true)}}, prepare: runFind},
 	{Kind: runs.Kind{Kind: "explain", Group: "message", Kept: true, Title: finding.M("Explain a reply"), About: finding.M("What an SMTP reply, a status code or a line of a log or bounce means."),
@@ -143,6 +148,25 @@ func runPath(args map[string]string) (finding.Subject, survey, error) {
 	return finding.Host(h), func(ctx context.Context, env *check.Env) (*finding.Report, error) {
 		return path.Survey(ctx, env, path.Options{Host: h, Port: port})
 	}, badArg("target", err)
+}
+
+// maxUpload bounds a capture that comes from the page; base64 makes a third more of it.
+const maxUpload = 18 << 20
+
+func runCapture(args map[string]string) (finding.Subject, survey, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(args["file"]))
+	target := finding.Subject{Kind: finding.KindFile, Name: fmt.Sprintf("%d bytes", len(raw))}
+	switch {
+	case err != nil:
+		return target, nil, &runs.BadArg{Name: "file", What: finding.S("the file has to come as base64", nil)}
+	case len(raw) > maxUpload:
+		return target, nil, &runs.BadArg{Name: "file", What: finding.S("{{.File}} is larger than {{size .Max}}", finding.Args{"File": "file", "Max": maxUpload})}
+	case !wirecapture.Is(raw):
+		return target, nil, &runs.BadArg{Name: "file", What: finding.S("{{.File}} is neither pcap nor pcapng", finding.Args{"File": "file"})}
+	}
+	return target, func(ctx context.Context, env *check.Env) (*finding.Report, error) {
+		return capture.Survey(ctx, env, bytes.NewReader(raw), target.Name, wirecapture.Options{})
+	}, nil
 }
 
 func runDeliver(args map[string]string) (finding.Subject, survey, error) {
@@ -326,21 +350,23 @@ type newEnv func(tape wire.Tape) (*check.Env, func(), error)
 // runner runs the kinds for the page.
 type runner struct {
 	newEnv newEnv
+	more   []runKind // beside runKinds: what this server alone has
 }
+
+func (r *runner) kinds() []runKind { return append(runKinds[:len(runKinds):len(runKinds)], r.more...) }
 
 // Kinds lists what can be run.
 func (r *runner) Kinds() []runs.Kind {
-	out := make([]runs.Kind, len(runKinds))
-	for i := range runKinds {
-		out[i] = runKinds[i].Kind
+	var out []runs.Kind
+	for _, k := range r.kinds() {
+		out = append(out, k.Kind)
 	}
 	return out
 }
 
 // Prepare checks the arguments.
 func (r *runner) Prepare(kind string, args map[string]string) (*runs.Job, error) {
-	for i := range runKinds {
-		k := &runKinds[i]
+	for _, k := range r.kinds() {
 		if k.Kind.Kind != kind {
 			continue
 		}

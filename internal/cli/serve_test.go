@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -134,10 +135,10 @@ func TestEveryRunKind(t *testing.T) {
 	root := a.root()
 	args := map[string]string{
 		"domain": "mine.example", "to": "wang@partner.example", "from": "li@mine.example", "ip": "192.0.2.25", "helo": "mail.mine.example", "selectors": "s1 s2", "host": "mail.mine.example",
-		"target": "mail.mine.example:25", "subject": "192.0.2.25", "name": "mine.example", "types": "A MX", "address": "li@mine.example", "dns_only": "false",
+		"target": "mail.mine.example:25", "subject": "192.0.2.25", "name": "mine.example", "types": "A MX", "address": "li@mine.example", "dns_only": "false", "file": base64.StdEncoding.EncodeToString(emptyCapture()),
 		"text": "Return-Path: <>\nReceived: from a.example by b.example; Sun, 22 Nov 2026 10:00:00 +0000\nFrom: li@mine.example\nSubject: hello\n\n550 5.1.1 User unknown\n",
 	}
-	r := &runner{offlineEnv}
+	r := &runner{newEnv: offlineEnv}
 	for _, k := range r.Kinds() {
 		if find(root, k.Kind) == nil {
 			t.Errorf("%s is no command", k.Kind)
@@ -169,7 +170,7 @@ func TestEveryRunKind(t *testing.T) {
 }
 
 func TestRunKindsRefuseBadArguments(t *testing.T) {
-	r := &runner{offlineEnv}
+	r := &runner{newEnv: offlineEnv}
 	for _, c := range []struct{ kind, field, value string }{
 		{"check", "domain", "a b"}, {"mx", "domain", "192.0.2.1"}, {"deliver", "to", "nobody"}, {"spf", "domain", ""}, {"server", "host", "a/b"}, {"tls", "target", "mine.example:99999"},
 		{"ip", "ip", "mine.example"}, {"blocklist", "subject", "a b"}, {"resolve", "name", "a..b"}, {"find", "address", "a@"}, {"explain", "text", strings.Repeat("x", 100_000)}, {"headers", "text", "no header"},
@@ -206,7 +207,7 @@ func TestRunsKeepToThePolicy(t *testing.T) {
 			t.Errorf("%s: %s", spec, got)
 		}
 	}
-	job, err := (&runner{v.door}).Prepare("server", map[string]string{"host": "127.0.0.1"})
+	job, err := (&runner{newEnv: v.door}).Prepare("server", map[string]string{"host": "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

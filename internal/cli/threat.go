@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/check/threat"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/wire/feed"
@@ -18,12 +20,16 @@ func (a *app) threatCommand() *cobra.Command {
 	var src threat.Sources
 	var base, keyFile, data string
 	var maxAge time.Duration
+	var propose bool
+	desk := blockFlags{}
 	c := &cobra.Command{
 		Use:   "threat ADDRESS|NETWORK|DOMAIN|URL|HASH…",
 		Short: a.say("ask threat feeds: a MISP server, and plain lists by file or URL"),
 		Long: a.say(`Asks sources of threat intelligence about addresses, domains, URLs and file hashes. What a source answered is kept for --max-age; a source that cannot be reached is answered from its last copy, and the report says so.
 
-A MISP server is asked with the key of a user, read from a file; the key is said only over TLS with a certificate that is believed, or to this machine. With --sighting the server is told that you met what it knows.`),
+A MISP server is asked with the key of a user, read from a file; the key is said only over TLS with a certificate that is believed, or to this machine. With --sighting the server is told that you met what it knows.
+
+With --propose, whatever a source means for detection waits on the desk of our own blocklist (mailwhy block) for a decision; nothing is blocked before somebody approves it, and our own networks and partners never are.`),
 		Args: a.nArgs(1, -1, "one address, network, domain, URL or hash or more"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			want, err := indicators(args)
@@ -54,7 +60,13 @@ A MISP server is asked with the key of a user, read from a file; the key is said
 			if a.tape == nil { // a recording holds what was said, not what was kept
 				door.Fresh, door.Cache = maxAge, feed.Cache{Folder: filepath.Join(data, "feeds")}
 			}
-			return a.show(threat.Survey(a.begin(cmd), env, door, want, src))
+			r := threat.Survey(a.begin(cmd), env, door, want, src)
+			if desk.data = data; propose {
+				if err := a.proposeKnown(cmd, &desk, r); err != nil {
+					return err
+				}
+			}
+			return a.show(r)
 		},
 	}
 	f := c.Flags()
@@ -63,8 +75,51 @@ A MISP server is asked with the key of a user, read from a file; the key is said
 	f.StringVar(&keyFile, "misp-key-file", "", a.say("file that holds the key for the MISP server"))
 	f.BoolVar(&src.Sight, "sighting", false, a.say("tell the MISP server of a sighting of what it knows"))
 	f.DurationVar(&maxAge, "max-age", time.Hour, a.say("how long an answer is kept before the source is asked again"))
+	f.BoolVar(&propose, "propose", false, a.say("put what is known on the desk of our own blocklist, where it waits for a decision"))
+	desk.untilFlag(a, c)
+	f.StringVar(&desk.guard, "guard", "", a.say("TOML file of what is never blocked (default: guard.toml in the data directory)"))
 	f.StringVar(&data, "data", "", a.say("directory of the store (default: for root /var/lib/mailwhy; else ~/.local/state/mailwhy)"))
 	return c
+}
+
+// proposeKnown asks for an entry for everything a source knows as harmful, with the source's words as evidence.
+func (a *app) proposeKnown(cmd *cobra.Command, f *blockFlags, r *finding.Report) error {
+	var wanted []change.Proposal
+	for i := range r.Findings {
+		x := &r.Findings[i]
+		if x.Verdict() != finding.VerdictWarning {
+			continue
+		}
+		if _, ok := change.ParseWhat(x.Subject.Name); !ok {
+			continue // a URL or a hash: no server blocks by it
+		}
+		p := change.Proposal{What: x.Subject.Name, Rule: x.Rule.ID, Reason: strings.TrimSuffix(fmt.Sprint(x.Args["Source"], ": ", x.Args["Note"]), ": ")}
+		for _, e := range x.Evidence {
+			p.Evidence = append(p.Evidence, e.Place+" "+e.Raw)
+		}
+		wanted = append(wanted, p)
+	}
+	d, done, err := a.desk(cmd, f)
+	if err != nil {
+		return err
+	}
+	defer done()
+	b, err := f.proposeAll(cmd.Context(), d, wanted)
+	if err != nil {
+		return err
+	}
+	note := finding.Note // nobody asked for that very entry: that it may not be is worth knowing, no more
+	for i := range b.findings {
+		b.findings[i].Severity = &note
+	}
+	r.Findings = append(r.Findings, b.findings...)
+	if len(b.entries) > 0 {
+		t := change.Table(b.entries, d.Now())
+		t.Title = finding.S("on the desk of our own blocklist", nil)
+		r.Sections = append(r.Sections, t)
+		r.Headline.Next = b.next
+	}
+	return nil
 }
 
 func indicators(args []string) (out []feed.Indicator, err error) {

@@ -38,7 +38,7 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 	}
 	runner, err := monitor.New(ctx, monitor.Options{
 		Config: v.cfg.monitors(), Store: v.state.Monitors(), Announcer: &herald{d, v.cfg.Serve.PublicURL}, Now: v.now, Log: v.log,
-		Applier: &blocker{v.app, v.state, v.cfg.Serve.Data, v.now}, Doors: v.monitorDoors,
+		Applier: &blocker{v.app, v.state, v.cfg.Serve.Data, v.cfg.Desk, v.now}, Doors: v.monitorDoors,
 	})
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (v *service) monitorDoors(_ context.Context, from *monitor.Vantage, page bo
 	if err != nil {
 		return nil, err
 	}
-	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow}
+	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow, Threat: v.threatDoor()}
 	if page {
 		return d, nil
 	}
@@ -84,6 +84,27 @@ func (v *service) monitorDoors(_ context.Context, from *monitor.Vantage, page bo
 	}
 	v.app.localDoors(d)
 	return d, nil
+}
+
+// threatDoor is the way of monitors to the threat feeds. The feeds are the admin's, so that it is open wherever they stand,
+// for monitors of the page as well.
+func (v *service) threatDoor() func(context.Context, []string) (*finding.Report, error) {
+	if v.cfg.Threat.empty() {
+		return nil
+	}
+	return func(ctx context.Context, words []string) (*finding.Report, error) {
+		env, done, err := v.newEnv(nil)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		if v.ownEnv {
+			if err := stand(env, nil, v.cfg.Serve.Resolvers, env.Probe.Timeout); err != nil {
+				return nil, err
+			}
+		}
+		return v.app.threatDoor(&v.cfg.Threat, env, v.cfg.Serve.Data)(ctx, words)
+	}
 }
 
 // countFlow counts messages in the hourly sums of the store: all hours that the span touches.
@@ -345,19 +366,8 @@ type blocker struct {
 	app   *app
 	state *sqlite.State
 	data  string
+	more  change.Config // [desk] of the configuration
 	now   func() time.Time
-}
-
-func (b *blocker) desk() (*change.Desk, error) {
-	cfg, err := b.app.guardFile(&blockFlags{data: b.data})
-	if err != nil {
-		return nil, err
-	}
-	g, err := cfg.Guard()
-	if err != nil {
-		return nil, err
-	}
-	return &change.Desk{Store: b.state, Guard: g, Now: b.now}, nil
 }
 
 // Apply puts the address on the desk; what the guard protects is refused.
@@ -365,7 +375,7 @@ func (b *blocker) Apply(ctx context.Context, p *monitor.Proposal) error {
 	if p.Action != monitor.BlockAddress {
 		return nil // the steps are carried out by hand; the proposal keeps them
 	}
-	d, err := b.desk()
+	d, err := b.app.deskOf(b.state, b.data, b.more, b.now)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ type Doors struct {
 	Queue  func(context.Context) (*finding.Report, map[string]float64, error)                      // the mail queue of this machine
 	Logs   func(ctx context.Context, files []string, since time.Duration) (*finding.Report, error) // log files of this machine
 	Flow   func(ctx context.Context, q FlowQuery) (count int64, stored time.Time, err error)       // what the store saw; stored: the newest it has
+	Threat func(ctx context.Context, what []string) (*finding.Report, error)                       // sources of threat intelligence
 	Close  func()                                                                                  // after the run; may be nil
 	Before []byte                                                                                  // Result.Snapshot of the run before
 }
@@ -82,7 +83,7 @@ type Result struct {
 // Kinds lists every kind of monitor.
 func Kinds() []Kind {
 	return []Kind{
-		domainKind(), changesKind(), serverKind(), deliverKind(), loginKind(), canaryKind(), certificateKind(), blocklistKind(), ipKind(), courtKind(), pathKind(),
+		domainKind(), changesKind(), serverKind(), deliverKind(), loginKind(), canaryKind(), certificateKind(), blocklistKind(), ipKind(), courtKind(), pathKind(), threatKind(),
 		queueKind(), logsKind(), silenceKind(),
 	}
 }

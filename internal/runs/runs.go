@@ -30,7 +30,7 @@ type Kind struct {
 // Field is an input of a kind.
 type Field struct {
 	Name        string
-	Type        string // "text", "textarea", "bool", "choice"
+	Type        string // "text", "textarea", "bool", "choice", "file" (base64)
 	Label       finding.Msg
 	Placeholder string
 	Required    bool
@@ -127,7 +127,7 @@ func (k *Kind) Words(in map[string]any) (map[string]string, error) {
 		default:
 			return nil, bad(name, finding.S("{{.Name}} wants a text, a number or true or false", finding.Args{"Name": name}))
 		}
-		if len(out[name]) > maxArg && k.Fields[i].Type != "textarea" || strings.ContainsRune(out[name], 0) {
+		if len(out[name]) > maxArg && k.Fields[i].Type != "textarea" && k.Fields[i].Type != "file" || strings.ContainsRune(out[name], 0) {
 			return nil, bad(name, finding.S("{{.Name}} is too long or holds what no text holds", finding.Args{"Name": name}))
 		}
 	}

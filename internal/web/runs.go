@@ -184,7 +184,7 @@ func (s *Server) startRun(ctx context.Context, in *runIn) (*runOut, error) {
 func kept(k *runs.Kind, args map[string]string) map[string]string {
 	out := maps.Clone(args)
 	for _, f := range k.Fields {
-		if v, ok := out[f.Name]; ok && f.Type == "textarea" && !k.Kept {
+		if v, ok := out[f.Name]; ok && (f.Type == "textarea" || f.Type == "file") && !k.Kept {
 			out[f.Name] = fmt.Sprintf("(%d bytes)", len(v))
 		}
 	}

@@ -91,7 +91,7 @@ func Survey(ctx context.Context, env *check.Env, door *feed.Door, want []feed.In
 	take := func(name string, a *feed.Answer, err error) {
 		if err != nil {
 			facts.Faults = append(facts.Faults, name+": "+err.Error())
-			f := ruleListed.Untested(subject(want[0]), unasked(name, err))
+			f := ruleListed.Untested(Subject(want[0]), unasked(name, err))
 			grave := finding.Error // who asks a source wants its answer
 			f.Severity = &grave
 			fs = append(fs, f)
@@ -110,7 +110,7 @@ func Survey(ctx context.Context, env *check.Env, door *feed.Door, want []feed.In
 	}
 	target := finding.Subject{Kind: finding.KindFile, Name: strings.Join(facts.Indicators, ", ")}
 	if len(want) == 1 {
-		target = subject(want[0])
+		target = Subject(want[0])
 	}
 	r := check.NewReport(env, "threat", target, started, fs, []finding.Section{table(want, facts)}, facts)
 	for i := range fs {
@@ -125,13 +125,13 @@ func Survey(ctx context.Context, env *check.Env, door *feed.Door, want []feed.In
 // Judge says what an answer means.
 func Judge(want []feed.Indicator, a *feed.Answer) (out []finding.Finding) {
 	if a.Stale != "" {
-		out = append(out, ruleStale.Failed(subject(want[0]), finding.Args{"Source": a.Source, "Text": a.Stale, "At": a.Fetched}))
+		out = append(out, ruleStale.Failed(Subject(want[0]), finding.Args{"Source": a.Source, "Text": a.Stale, "At": a.Fetched}))
 	}
 	for i, w := range want {
 		hits := a.Hits[i]
 		args := finding.Args{"What": w.Value, "Source": a.Source, "N": len(hits)}
 		if len(hits) == 0 {
-			out = append(out, ruleListed.Passed(subject(w), args))
+			out = append(out, ruleListed.Passed(Subject(w), args))
 			continue
 		}
 		rule := ruleContext
@@ -141,7 +141,7 @@ func Judge(want []feed.Indicator, a *feed.Answer) (out []finding.Finding) {
 		}
 		h := hits[max(first, 0)]
 		args["Note"], args["As"] = h.Note, h.Value
-		f := rule.Failed(subject(w), args)
+		f := rule.Failed(Subject(w), args)
 		for _, h := range hits[:min(len(hits), 5)] {
 			f.Evidence = append(f.Evidence, finding.Evidence{Source: "feed", Place: place(a.Source, h), At: h.At, Raw: strings.TrimSpace(h.Value + " " + h.Note + " " + strings.Join(h.Tags, " "))})
 		}
@@ -157,7 +157,8 @@ func place(source string, h feed.Hit) string {
 	return source
 }
 
-func subject(w feed.Indicator) finding.Subject {
+// Subject is what an indicator stands for in a report.
+func Subject(w feed.Indicator) finding.Subject {
 	switch {
 	case w.Kind == feed.Domain:
 		return finding.Domain(w.Value)

@@ -8,6 +8,7 @@
 package capture
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/netip"
@@ -160,6 +161,12 @@ type Stream struct {
 	Acked      bool            `json:"acked,omitempty"`      // the peer's TCP had everything the client sent
 	Transcript wire.Transcript `json:"transcript,omitempty"`
 	LeftOut    int             `json:"lines_left_out,omitempty"`
+}
+
+// Is tells whether bytes begin a capture file, packed with gzip or not.
+func Is(b []byte) bool {
+	_, err := open(bytes.NewReader(b))
+	return err == nil
 }
 
 // Read reads a capture; each is called as each stream ends, in no certain order, and may keep what it gets. The error is

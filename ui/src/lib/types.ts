@@ -106,7 +106,7 @@ export interface Session {
 export interface Field {
   name: string;
   label: string;
-  type: string; // text, textarea, bool, number, choice, list, secret
+  type: string; // text, textarea, bool, number, choice, list, secret, file
   required?: boolean;
   choices?: (string | { value: string; label: string })[];
   help?: string;
