@@ -1,6 +1,6 @@
 // Command maillog writes a made-up Postfix log of any size to standard output: submissions, filter re-injection, LMTP,
 // deliveries, deferrals, bounces, rejects, failed logins, in an interleaving like that of a busy server. The same seed
-// gives the same bytes.
+// gives the same bytes. With -rate it writes so many lines a second, stamped with the time of writing.
 package main
 
 import (
@@ -18,14 +18,29 @@ type writer struct {
 	n    int64
 	rng  *rand.Rand
 	base int64
+
+	rate  int // lines a second, stamped now; 0: as fast as it goes, in a time of its own
+	lines int
+	began time.Time
 }
 
 func main() {
 	size := flag.Int64("size", 1<<30, "bytes to write")
 	seed := flag.Uint64("seed", 1, "seed")
+	begin := flag.String("begin", "2026-11-01", "date of the first line")
+	rate := flag.Int("rate", 0, "lines a second, stamped with the time of writing; 0: as fast as it goes")
+	span := flag.Duration("for", time.Minute, "with -rate: how long")
 	flag.Parse()
-	w := &writer{Writer: bufio.NewWriterSize(os.Stdout, 1<<20), at: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC), rng: rand.New(rand.NewPCG(*seed, 1)), base: 0x1000000000}
-	for w.n < *size {
+	at, err := time.Parse(time.DateOnly, *begin)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(64)
+	}
+	w := &writer{Writer: bufio.NewWriterSize(os.Stdout, 1<<20), at: at, rng: rand.New(rand.NewPCG(*seed, 1)), base: 0x1000000000, rate: *rate, began: time.Now()}
+	if w.rate > 0 {
+		*size, w.base = 1<<62, w.began.UnixMilli()<<8 // ids of no other run
+	}
+	for w.n < *size && (w.rate == 0 || time.Since(w.began) < *span) {
 		switch r := w.rng.IntN(100); {
 		case r < 45:
 			w.inbound()
@@ -49,9 +64,25 @@ func (w *writer) line(program, format string, args ...any) {
 		step *= 4
 	}
 	w.at = w.at.Add(time.Duration(step) * time.Millisecond)
-	n, _ := fmt.Fprintf(w, "%s mx1 postfix/%s[%d]: ", w.at.Format("Jan _2 15:04:05"), program, 1000+w.rng.IntN(400))
+	stamp := w.at.Format("Jan _2 15:04:05")
+	if w.rate > 0 {
+		stamp = w.paced().Format("2006-01-02T15:04:05.000000-07:00")
+	}
+	n, _ := fmt.Fprintf(w, "%s mx1 postfix/%s[%d]: ", stamp, program, 1000+w.rng.IntN(400))
 	m, _ := fmt.Fprintf(w, format+"\n", args...)
 	w.n += int64(n + m)
+}
+
+// paced waits until the line is due, in steps of a hundredth of a second, and gives the time.
+func (w *writer) paced() time.Time {
+	w.lines++
+	if step := w.rate / 100; step > 0 && w.lines%step == 0 {
+		if err := w.Flush(); err != nil {
+			os.Exit(1)
+		}
+		time.Sleep(time.Until(w.began.Add(time.Duration(w.lines) * time.Second / time.Duration(w.rate))))
+	}
+	return time.Now()
 }
 
 func (w *writer) id() string { w.base += int64(1 + w.rng.IntN(9)); return fmt.Sprintf("%X", w.base) }

@@ -202,8 +202,8 @@ func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey
 			return nil
 		}
 		n = min(2*n, 64)
-		if found := len(g.told); g.q.Limit > 0 && found > 0 { // as many as may do
-			n = max(1, min(n, (g.q.Limit-g.given)*done/found+1))
+		if found := len(g.told); g.q.Limit > 0 && found > 0 { // as many as may do beside those that wait for their turn
+			n = max(1, min(n, (g.q.Limit-g.given-g.line.Len())*done/found))
 		}
 	}
 	g.release(-1<<63, yield)

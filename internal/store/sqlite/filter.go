@@ -1,10 +1,14 @@
 package sqlite
 
-// filter tells of most keys that are not in a part that they are not, without reading a page: a Bloom filter of eight
-// bits a key, those of one key in one block of 32 bytes. It says yes for every key of the part.
+// filter tells of nearly all keys that are not in a part that they are not, without reading a page: a Bloom filter of two
+// bytes a key, those of one key in one block of 32 bytes. It says yes for every key of the part, and for some two of a
+// thousand others. (With one byte a key it would be 30: where there are 30 parts, a page would be read in vain for each key.)
 type filter []byte
 
-const filterBlock = 32
+const (
+	filterBlock = 32
+	filterKeys  = filterBlock / 2 // keys for each block
+)
 
 // filterAfter is how many look-ups in a part make reading its filter worth while; filterRoom is how many bytes of filters
 // are kept in memory.
@@ -21,7 +25,7 @@ func newFilter(entries []entry) filter {
 			n++
 		}
 	}
-	f := make(filter, (n/filterBlock+1)*filterBlock)
+	f := make(filter, (n/filterKeys+1)*filterBlock)
 	for i, e := range entries {
 		if i == 0 || e>>blockBits != entries[i-1]>>blockBits {
 			block, h := f.block(e)
