@@ -74,13 +74,21 @@ type Run struct {
 	Started time.Time
 	Ended   time.Time
 	Problem string                  // why it failed
-	Share   string                  // hash of the secret of its share link, "" for none
+	Share   Share                   // link that shows it without signing in
 	Says    map[finding.Lang]string // the report's headline
 	Reports map[finding.Lang]json.RawMessage
 }
 
+// Share is a link that shows one run to whoever has it, until it ends.
+type Share struct {
+	Hash  string // of the link's secret; "" is no link
+	By    string // name of the user who made it
+	Until time.Time
+}
+
 // Query asks for runs, the newest first.
 type Query struct {
+	Shared       bool // only those with a link, also one that ended
 	Kind, Target string
 	By           string    // of this user
 	Before       time.Time // started before; zero: from the newest

@@ -93,7 +93,7 @@ func (l *live) all() []runs.Run {
 
 func (l *live) shared(hash string) *runs.Run {
 	for _, r := range l.all() {
-		if r.Share == hash {
+		if r.Share.Hash == hash {
 			return &r
 		}
 	}

@@ -20,7 +20,7 @@ var who = map[string]string{
 	"GET /audit": "a",
 	"GET /rules": "vhopa", "GET /rules/{id}": "vhopa",
 	"GET /catalogue": "vhopa", "GET /runs": "vhopa", "POST /runs": "hopa", "GET /runs/{id}": "vhopa", "GET /runs/{id}/diff": "vhopa", "GET /runs/{id}/events": "vhopa",
-	"POST /runs/{id}/share": "hopa", "GET /shared/{token}": "*",
+	"POST /runs/{id}/share": "hopa", "DELETE /runs/{id}/share": "hopa", "GET /shares": "hopa", "GET /shared/{token}": "*",
 	"GET /trace": "vhopa", "GET /trace/stream": "vhopa", "GET /journeys/{id}": "vhopa", "GET /overview": "vopa", "GET /bounces": "vhopa", "GET /queue": "vopa",
 	"GET /inbox": "hopa", "POST /inbox": "hopa", "GET /inbox/{address}": "hopa",
 	"GET /blocks": "vopa", "POST /blocks": "opa", "POST /blocks/{id}/approve": "pa", "POST /blocks/{id}/refuse": "pa", "DELETE /blocks/{id}": "opa", "GET /blocks/export": "vopa",

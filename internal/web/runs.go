@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -85,8 +83,7 @@ func (s *Server) runRoutes() {
 	add(s, access.SeeRuns, huma.Operation{Method: http.MethodGet, Path: "/runs", Summary: "Runs, the newest first"}, s.getRuns)
 	add(s, access.SeeRuns, huma.Operation{Method: http.MethodGet, Path: "/runs/{id}", Summary: "One run with its report"}, s.getRun)
 	add(s, access.SeeRuns, huma.Operation{Method: http.MethodGet, Path: "/runs/{id}/diff", Summary: "What changed since the run before, or since another one"}, s.diffRun)
-	add(s, access.RunChecks, huma.Operation{Method: http.MethodPost, Path: "/runs/{id}/share", Summary: "Make a link that shows this run without signing in", DefaultStatus: http.StatusOK}, s.shareRun)
-	add(s, access.Anyone, huma.Operation{Method: http.MethodGet, Path: "/shared/{token}", Summary: "A run that was shared"}, s.sharedRun)
+	s.shareRoutes()
 	stream(s, access.SeeRuns, huma.Operation{Method: http.MethodGet, Path: "/runs/{id}/events", Summary: "A run as it goes on: events step, done, problem"}, s.runEvents)
 }
 
@@ -341,33 +338,6 @@ func (s *Server) getRun(ctx context.Context, in *ByID) (*runOut, error) {
 	return out, nil
 }
 
-type shareOut struct {
-	Body struct {
-		URL string `json:"url"`
-	}
-}
-
-func (s *Server) shareRun(ctx context.Context, in *ByID) (*shareOut, error) {
-	r, x, err := s.find(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if r.State != runs.Done {
-		return nil, fault(http.StatusConflict, finding.S("only a run that is done can be shared", nil))
-	}
-	token := access.NewID() + access.NewID()
-	sum := sha256.Sum256([]byte(token))
-	r.Share = hex.EncodeToString(sum[:])
-	if x != nil {
-		x.change(func(live *runs.Run) { live.Share = r.Share })
-	} else if err := s.o.Runs.PutRun(ctx, r); err != nil {
-		return nil, err
-	}
-	out := &shareOut{}
-	out.Body.URL = s.publicURL(ctx) + "/#/shared/" + token
-	return out, s.record(ctx, "run.share", r.Target.Name, r.ID)
-}
-
 // publicURL is where the visitor sees this server, without a slash at the end.
 func (s *Server) publicURL(ctx context.Context) string {
 	if s.o.PublicURL != "" {
@@ -378,26 +348,4 @@ func (s *Server) publicURL(ctx context.Context) string {
 		return "https://" + v.host + s.o.BasePath
 	}
 	return "http://" + v.host + s.o.BasePath
-}
-
-type byToken struct {
-	Token string `path:"token" maxLength:"100"`
-}
-
-func (s *Server) sharedRun(ctx context.Context, in *byToken) (*runOut, error) {
-	sum := sha256.Sum256([]byte(in.Token))
-	hash := hex.EncodeToString(sum[:])
-	r := s.live.shared(hash)
-	if r == nil && s.o.Runs != nil {
-		var err error
-		if r, err = s.o.Runs.RunByShare(ctx, hash); err != nil && !errors.Is(err, runs.ErrNone) {
-			return nil, err
-		}
-	}
-	if r == nil {
-		return nil, missing()
-	}
-	row := rowOfRun(r, langOf(ctx))
-	row.By = "" // who ran it is nobody's business outside
-	return &runOut{row}, nil
 }

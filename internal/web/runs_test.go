@@ -285,6 +285,65 @@ func TestShareLinkShowsOneRun(t *testing.T) {
 	h.want(404, "", "GET", "/api/v1/shared/guess", nil)
 }
 
+func TestShareLinksEnd(t *testing.T) {
+	h, _ := runHouse(t)
+	for _, kind := range []string{"check", "text"} { // one is stored, one is in memory only
+		r := h.start("operator", kind, map[string]any{map[string]string{"check": "domain", "text": "text"}[kind]: "mine.example"})
+		share := func(body any) (token string, until time.Time) {
+			var link struct {
+				URL   string
+				Until time.Time
+			}
+			h.want(200, "operator", "POST", "/api/v1/runs/"+r.ID+"/share", body).into(t, &link)
+			return link.URL[strings.LastIndex(link.URL, "/")+1:], link.Until
+		}
+		listed := func(as string) string { return h.want(200, as, "GET", "/api/v1/shares", nil).text }
+		token, until := share(nil)
+		if !until.Equal(h.clock.now().AddDate(0, 0, 7)) || !strings.Contains(listed("approver"), r.ID) {
+			t.Errorf("%v, %s", until, listed("approver"))
+		}
+		short, _ := share(map[string]int{"days": 1})
+		h.want(404, "", "GET", "/api/v1/shared/"+token, nil) // the newer took its place
+		h.want(200, "", "GET", "/api/v1/shared/"+short, nil)
+		h.clock.move(24*time.Hour + time.Second)
+		clear(h.jars) // sessions ended, too
+		if kind == "check" {
+			if a := h.want(410, "", "GET", "/api/v1/shared/"+short+"?lang=zh", nil); !strings.Contains(a.text, "2026-11-23") {
+				t.Errorf("%s", a.text)
+			}
+			if strings.Contains(listed("operator"), r.ID) {
+				t.Error("a link that ended is listed")
+			}
+			again, _ := share(map[string]int{"days": 30})
+			h.want(200, "", "GET", "/api/v1/shared/"+again, nil)
+		}
+	}
+}
+
+func TestShareLinksAreTakenBack(t *testing.T) {
+	h, _ := runHouse(t)
+	r := h.start("operator", "check", map[string]any{"domain": "other.example"})
+	var link struct{ URL string }
+	h.want(200, "operator", "POST", "/api/v1/runs/"+r.ID+"/share", map[string]int{"days": 30}).into(t, &link)
+	token := link.URL[strings.LastIndex(link.URL, "/")+1:]
+	if a := h.want(200, "helpdesk", "GET", "/api/v1/shares", nil); strings.Contains(a.text, "other.example") {
+		t.Errorf("a helpdesk sees what its domains do not cover: %s", a.text)
+	}
+	h.want(404, "helpdesk", "DELETE", "/api/v1/runs/"+r.ID+"/share", nil)
+	h.want(403, "viewer", "DELETE", "/api/v1/runs/"+r.ID+"/share", nil)
+	h.want(204, "approver", "DELETE", "/api/v1/runs/"+r.ID+"/share", nil)
+	h.want(404, "", "GET", "/api/v1/shared/"+token, nil)
+	h.want(404, "approver", "DELETE", "/api/v1/runs/"+r.ID+"/share", nil)
+	h.want(422, "operator", "POST", "/api/v1/runs/"+r.ID+"/share", map[string]int{"days": 366})
+	var log struct {
+		Items []struct{ Who, What, Target, Detail string }
+	}
+	h.want(200, "admin", "GET", "/api/v1/audit?what=run.", nil).into(t, &log)
+	if len(log.Items) < 3 || log.Items[0].What != "run.unshare" || log.Items[0].Who != "approver" || log.Items[1].What != "run.share" || !strings.HasSuffix(log.Items[1].Detail, "for 30 days") {
+		t.Errorf("%+v", log.Items)
+	}
+}
+
 func TestDiffToTheRunBefore(t *testing.T) {
 	h, f := runHouse(t)
 	fail := func(subject, what string) finding.Finding {

@@ -29,6 +29,12 @@ const runsHeadlines = `
 ALTER TABLE runs ADD COLUMN says_en TEXT NOT NULL DEFAULT '';
 ALTER TABLE runs ADD COLUMN says_zh TEXT NOT NULL DEFAULT '';`
 
+// runsShares gives links an end: those made before there was one have seven days.
+const runsShares = `
+ALTER TABLE runs ADD COLUMN share_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE runs ADD COLUMN share_until INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET share_by = by_name, share_until = (unixepoch() + 7 * 86400) * 1000000 WHERE share <> '';`
+
 var _ runs.Store = (*State)(nil)
 
 // maxReport bounds a report when it is unpacked.
@@ -69,8 +75,8 @@ func (s *State) PutRun(ctx context.Context, r *runs.Run) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	return s.exec(ctx, "INSERT OR REPLACE INTO runs ("+runColumns+", en, zh) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", r.ID, r.Kind, string(args), string(r.Target.Kind), r.Target.Name,
-		string(r.State), string(r.Result), r.By, r.ByName, micro(r.Started), micro(r.Ended), r.Problem, r.Share, r.Says[finding.EN], r.Says[finding.ZH], en, zh)
+	return s.exec(ctx, "INSERT OR REPLACE INTO runs ("+runColumns+", en, zh) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", r.ID, r.Kind, string(args), string(r.Target.Kind), r.Target.Name,
+		string(r.State), string(r.Result), r.By, r.ByName, micro(r.Started), micro(r.Ended), r.Problem, r.Share.Hash, r.Says[finding.EN], r.Says[finding.ZH], r.Share.By, micro(r.Share.Until), en, zh)
 }
 
 func micro(t time.Time) int64 {
@@ -87,13 +93,16 @@ func fromMicro(n int64) time.Time {
 	return time.UnixMicro(n).UTC()
 }
 
-const runColumns = "id, kind, args, target_kind, target, state, result, by, by_name, started, ended, problem, share, says_en, says_zh"
+// reportsAt is the number of the first column behind runColumns.
+const reportsAt = 17
+
+const runColumns = "id, kind, args, target_kind, target, state, result, by, by_name, started, ended, problem, share, says_en, says_zh, share_by, share_until"
 
 func readRun(st *sqlite.Stmt) runs.Run {
 	r := runs.Run{
 		ID: st.ColumnText(0), Kind: st.ColumnText(1), Target: finding.Subject{Kind: finding.Kind(st.ColumnText(3)), Name: st.ColumnText(4)},
 		State: runs.State(st.ColumnText(5)), Result: finding.State(st.ColumnText(6)), By: st.ColumnText(7), ByName: st.ColumnText(8),
-		Started: fromMicro(st.ColumnInt64(9)), Ended: fromMicro(st.ColumnInt64(10)), Problem: st.ColumnText(11), Share: st.ColumnText(12),
+		Started: fromMicro(st.ColumnInt64(9)), Ended: fromMicro(st.ColumnInt64(10)), Problem: st.ColumnText(11), Share: runs.Share{Hash: st.ColumnText(12), By: st.ColumnText(15), Until: fromMicro(st.ColumnInt64(16))},
 		Says: map[finding.Lang]string{finding.EN: st.ColumnText(13), finding.ZH: st.ColumnText(14)},
 	}
 	_ = json.Unmarshal([]byte(st.ColumnText(2)), &r.Args) // written by PutRun
@@ -117,8 +126,8 @@ func (s *State) wholeRun(ctx context.Context, where, key string) (*runs.Run, err
 			r := readRun(st)
 			r.Reports = map[finding.Lang]json.RawMessage{}
 			for i, l := range []finding.Lang{finding.EN, finding.ZH} {
-				b := make([]byte, st.ColumnLen(15+i))
-				st.ColumnBytes(15+i, b)
+				b := make([]byte, st.ColumnLen(reportsAt+i))
+				st.ColumnBytes(reportsAt+i, b)
 				raw, err := unpack(b)
 				if err != nil {
 					return err
@@ -140,5 +149,6 @@ func (s *State) wholeRun(ctx context.Context, where, key string) (*runs.Run, err
 // Runs lists runs without reports, the newest first.
 func (s *State) Runs(ctx context.Context, q runs.Query) ([]runs.Run, error) {
 	return rows(ctx, s, readRun, "SELECT "+runColumns+` FROM runs WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR target = ?2) AND (?3 = '' OR by = ?3)
-		AND (?4 = 0 OR started < ?4 OR started = ?4 AND id < ?5) ORDER BY started DESC, id DESC LIMIT ?6`, q.Kind, q.Target, q.By, micro(q.Before), q.BeforeID, q.Limit)
+		AND (?4 = 0 OR started < ?4 OR started = ?4 AND id < ?5) AND (NOT ?7 OR share <> '') ORDER BY started DESC, id DESC LIMIT ?6`,
+		q.Kind, q.Target, q.By, micro(q.Before), q.BeforeID, q.Limit, q.Shared)
 }

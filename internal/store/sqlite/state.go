@@ -40,6 +40,7 @@ var migrations = []string{
 	holdsSchema,
 	reportsSchema,
 	runtimeSchema,
+	runsShares,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
