@@ -59,6 +59,8 @@ const (
 	SeeQueue      Permission = "see-queue"      //
 	SeeMonitors   Permission = "see-monitors"   //
 	KeepMonitors  Permission = "keep-monitors"  // make, change, mute, acknowledge
+	SeeChannels   Permission = "see-channels"   // whom monitors wake, without secrets
+	KeepChannels  Permission = "keep-channels"  // where what monitors tell is sent
 	RunChecks     Permission = "run-checks"     // probe the network
 	SeeRuns       Permission = "see-runs"       // what was run, and what came of it
 	UseInbox      Permission = "use-inbox"      //
@@ -81,6 +83,8 @@ var may = map[Permission][]Role{
 	SeeQueue:      {Viewer, Operator, Approver, Admin},
 	SeeMonitors:   {Viewer, Operator, Approver, Admin},
 	KeepMonitors:  {Operator, Approver, Admin},
+	SeeChannels:   {Operator, Approver, Admin},
+	KeepChannels:  {Admin},
 	RunChecks:     {Helpdesk, Operator, Approver, Admin},
 	SeeRuns:       {Viewer, Helpdesk, Operator, Approver, Admin},
 	UseInbox:      {Helpdesk, Operator, Approver, Admin},

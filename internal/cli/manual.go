@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
+	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/render"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/web"
@@ -106,5 +108,6 @@ func writeOpenAPI(name string) error {
 
 // wholeAPI are options with every part there is, none of them at work: good for the document alone.
 func wholeAPI() web.Options {
-	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Inbox: (*testInbox)(nil), Queues: func() []web.Queue { return nil }, Monitors: &monitor.Runner{}}
+	return web.Options{Version: "1", Rules: Rules(), Runner: &runner{}, Now: time.Now, Journeys: (*sqlite.Store)(nil), Inbox: (*testInbox)(nil), Queues: func() []web.Queue { return nil }, Monitors: &monitor.Runner{},
+		Channels: &notify.Book{}, Desk: &change.Desk{}, Reports: (*sqlite.State)(nil), SignOns: []web.SignOn{{ID: "id", Issuer: "https://issuer.example"}}}
 }

@@ -8,11 +8,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/store/clickhouse"
 	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
+	"github.com/mailwhy/mailwhy/internal/web"
 )
 
 // journeyStore is what the service needs of a store of logs.
@@ -56,6 +58,9 @@ func intakePart(_ context.Context, v *service) (*part, error) {
 		return nil, err
 	}
 	v.taken = t.stats
+	if len(t.list) > 0 {
+		v.web.Sources = t.sources
+	}
 	return &part{name: "intake", run: t.run, reload: t.reload}, nil
 }
 
@@ -89,6 +94,18 @@ func (t *takingIn) stats() intake.Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.in.Stats()
+}
+
+// sources are the figures of the intake as the page shows them.
+func (t *takingIn) sources(l finding.Lang) (out []web.Source) {
+	for _, x := range t.stats().Sources {
+		r := web.Source{Name: x.Name, Kind: x.Kind, Lines: x.Lines, Behind: x.Behind, Spooled: x.Spooled, Dropped: x.Dropped, Stored: x.Stored}
+		if !x.Trouble.IsZero() {
+			r.Trouble = x.Trouble.In(l)
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 func (t *takingIn) reload(c *Config) error {

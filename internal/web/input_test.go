@@ -38,6 +38,7 @@ func everything(t *testing.T) func(*web.Options) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { state.Close() })
+		o.Channels = book(t, state)
 		o.Desk = &change.Desk{Store: state, Now: o.Now}
 		o.Reports = state
 		o.Queues = func() []web.Queue { return nil }

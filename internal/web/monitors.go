@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +36,11 @@ type monitorRow struct {
 	Muted       *monitor.Mute    `json:"muted,omitempty"`
 	Acked       *monitor.Ack     `json:"acked,omitempty"`
 	Channels    []string         `json:"channels"`
+	SlowerMS    float64          `json:"slower_than_ms,omitempty"`
+	FailOn      string           `json:"fail_on,omitempty"`
+	Ignore      []string         `json:"ignore,omitempty"`
 	Maintenance []monitor.Window `json:"maintenance,omitempty"`
+	Window      *planRow         `json:"window,omitempty" doc:"the maintenance window that is open now"`
 	From        []string         `json:"from,omitempty" doc:"vantage points"`
 	Editable    bool             `json:"editable" doc:"made from the page; one of the configuration file is changed there"`
 }
@@ -123,7 +126,7 @@ func (s *Server) rowOfMonitor(ctx context.Context, d *monitor.Definition, pageMa
 	r := monitorRow{
 		ID: d.ID, Kind: d.Kind, Title: d.Title, Args: d.Args, EveryS: d.Every.D().Seconds(), FailAfter: d.FailAfter, ClearAfter: d.ClearAfter, Armed: d.IsArmed(),
 		State: st.Known, Since: st.Since, Flapping: st.Flapping, Incident: st.Incident, Last: lastOf(st.Last, langOf(ctx)), Channels: d.Channels, Maintenance: d.Maintenance,
-		From: d.From, Editable: pageMade,
+		From: d.From, Editable: pageMade, SlowerMS: float64(d.SlowerThan.D().Microseconds()) / 1000, FailOn: d.FailOn, Ignore: d.Ignore,
 	}
 	if r.Args == nil {
 		r.Args = map[string]any{}
@@ -141,6 +144,9 @@ func (s *Server) rowOfMonitor(ctx context.Context, d *monitor.Definition, pageMa
 		}
 	}
 	if r.Muted, err = store.Mute(ctx, d.ID, s.o.Now()); err != nil {
+		return r, err
+	}
+	if r.Window, err = s.planOf(ctx, d.ID); err != nil {
 		return r, err
 	}
 	if st.Incident != "" {
@@ -333,394 +339,6 @@ func (s *Server) dropMonitor(ctx context.Context, in *ByID) (*struct{}, error) {
 		return nil, err
 	}
 	return nil, s.o.Monitors.Reload(ctx, s.o.Monitors.Config())
-}
-
-// longestAnswer is how long a run by hand is waited for.
-const longestAnswer = 30 * time.Second
-
-func (s *Server) runMonitor(ctx context.Context, in *ByID) (*monitorOut, error) {
-	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
-		return nil, missing()
-	}
-	if err := s.record(ctx, "monitor.run", in.ID, ""); err != nil {
-		return nil, err
-	}
-	done := make(chan error, 1)
-	s.work.Go(func() {
-		_, err := s.o.Monitors.Run(s.runCtx, in.ID)
-		done <- err
-	})
-	wait := time.NewTimer(longestAnswer)
-	defer wait.Stop()
-	select {
-	case err := <-done:
-		if errors.Is(err, monitor.ErrRunning) {
-			return nil, fault(http.StatusConflict, finding.S("this monitor is running already", nil))
-		}
-		if err != nil {
-			return nil, err
-		}
-	case <-wait.C: // it goes on, and what it finds is seen later
-	case <-ctx.Done():
-	}
-	return s.oneMonitor(ctx, in.ID)
-}
-
-func (s *Server) ackMonitor(ctx context.Context, in *struct {
-	ByID
-	Body struct {
-		Note string `json:"note,omitempty" maxLength:"1000"`
-	}
-}) (*monitorOut, error) {
-	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
-		return nil, missing()
-	}
-	st, err := s.o.Monitors.Store().State(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	over := fault(http.StatusConflict, finding.S("{{.ID}} has no open incident", finding.Args{"ID": in.ID}))
-	if st.Incident == "" {
-		return nil, over
-	}
-	if err := s.record(ctx, "monitor.ack", in.ID, in.Body.Note); err != nil {
-		return nil, err
-	}
-	err = s.o.Monitors.Store().Acknowledge(ctx, st.Incident, monitor.Ack{By: user(ctx).Name, At: s.o.Now(), Note: in.Body.Note})
-	if errors.Is(err, monitor.ErrClosed) || errors.Is(err, monitor.ErrNone) {
-		return nil, over
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s.oneMonitor(ctx, in.ID)
-}
-
-// longestMute is how long a monitor may be kept from telling.
-const longestMute = 90 * 24 * time.Hour
-
-func (s *Server) muteMonitor(ctx context.Context, in *struct {
-	ByID
-	Body struct {
-		Reason string    `json:"reason" minLength:"1" maxLength:"1000"`
-		Until  time.Time `json:"until"`
-	}
-}) (*monitorOut, error) {
-	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
-		return nil, missing()
-	}
-	now := s.o.Now()
-	if !in.Body.Until.After(now) || in.Body.Until.Sub(now) > longestMute {
-		return nil, at("until", finding.S("a mute ends within {{.Longest}} from now", finding.Args{"Longest": longestMute}))
-	}
-	if err := s.record(ctx, "monitor.mute", in.ID, in.Body.Until.UTC().Format(time.RFC3339)+" "+in.Body.Reason); err != nil {
-		return nil, err
-	}
-	if err := s.o.Monitors.Store().PutMute(ctx, in.ID, &monitor.Mute{Reason: in.Body.Reason, By: user(ctx).Name, At: now, Until: in.Body.Until}); err != nil {
-		return nil, err
-	}
-	return s.oneMonitor(ctx, in.ID)
-}
-
-func (s *Server) unmuteMonitor(ctx context.Context, in *ByID) (*monitorOut, error) {
-	if _, _, ok := s.o.Monitors.Find(in.ID); !ok {
-		return nil, missing()
-	}
-	if err := s.record(ctx, "monitor.unmute", in.ID, ""); err != nil {
-		return nil, err
-	}
-	if err := s.o.Monitors.Store().PutMute(ctx, in.ID, nil); err != nil {
-		return nil, err
-	}
-	return s.oneMonitor(ctx, in.ID)
-}
-
-type sampleRow struct {
-	At          time.Time       `json:"at"`
-	State       monitor.Verdict `json:"state"`
-	MS          *float64        `json:"ms,omitempty"`
-	Value       *float64        `json:"value,omitempty"`
-	Unit        string          `json:"unit,omitempty"`
-	Text        string          `json:"text,omitempty"`
-	Maintenance bool            `json:"maintenance,omitempty"`
-}
-
-// maxSamples is how many samples one answer has: the newest.
-const maxSamples = 5000
-
-func (s *Server) getSamples(ctx context.Context, in *struct {
-	ByID
-	Span
-}) (*listOut[sampleRow], error) {
-	d, _, ok := s.o.Monitors.Find(in.ID)
-	if !ok {
-		return nil, missing()
-	}
-	since, until, err := s.monitorSpan(&in.Span, 24*time.Hour)
-	if err != nil {
-		return nil, err
-	}
-	l, limits := langOf(ctx), d.Limits(monitor.FindKind(s.o.Monitors.Kinds(), d.Kind))
-	var out []sampleRow
-	err = s.o.Monitors.Store().Samples(ctx, in.ID, since, until, func(x *monitor.Sample) bool {
-		o := monitor.Judge(&limits, x)
-		last := lastOf(&o, l)
-		r := sampleRow{At: x.At, State: o.Verdict, MS: last.MS, Value: last.Value, Unit: last.Unit, Maintenance: x.Maintenance}
-		if o.Verdict != monitor.OK {
-			r.Text = last.Text
-		}
-		if out = append(out, r); len(out) > 2*maxSamples {
-			out = slices.Clone(out[maxSamples:])
-		}
-		return ctx.Err() == nil
-	})
-	return listed(out[max(0, len(out)-maxSamples):], ""), err
-}
-
-// monitorSpan reads a span; usual is how far back it goes where nothing is said.
-func (s *Server) monitorSpan(in *Span, usual time.Duration) (since, until time.Time, err error) {
-	now := s.o.Now()
-	since = now.Add(-usual)
-	if in.Since != "" {
-		if since, err = moment(in.Since, now); err != nil {
-			return since, until, at("since", finding.S("{{.Word}} is no time", finding.Args{"Word": in.Since}))
-		}
-	}
-	if in.Until != "" {
-		if until, err = moment(in.Until, now); err != nil {
-			return since, until, at("until", finding.S("{{.Word}} is no time", finding.Args{"Word": in.Until}))
-		}
-	}
-	return since, until, nil
-}
-
-// moment reads RFC 3339, a date, or so long ago.
-func moment(word string, now time.Time) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02"} {
-		if t, err := time.Parse(layout, word); err == nil && t.Year() > 1970 && t.Year() < 2200 {
-			return t, nil
-		}
-	}
-	d, err := monitor.ParseSpan(word)
-	return now.Add(-d), err
-}
-
-type replayOut struct {
-	Body struct {
-		Since     time.Time   `json:"since,omitzero"`
-		Until     time.Time   `json:"until,omitzero"`
-		Samples   int         `json:"samples"`
-		Fired     int         `json:"fired"`
-		Flaps     int         `json:"flaps"`
-		Told      int         `json:"told"`
-		Blind     int         `json:"blind"`
-		LongestMS int64       `json:"longest_ms"`
-		Incidents []periodRow `json:"incidents"`
-	}
-}
-
-type periodRow struct {
-	From  time.Time `json:"from"`
-	Until time.Time `json:"until,omitzero"`
-	Text  string    `json:"text"`
-	Flap  bool      `json:"flap,omitempty"`
-}
-
-func (s *Server) replayMonitor(ctx context.Context, in *struct {
-	ByID
-	Body struct {
-		Since string `json:"since,omitempty" maxLength:"50" doc:"30d where nothing is said"`
-	}
-}) (*replayOut, error) {
-	d, _, ok := s.o.Monitors.Find(in.ID)
-	if !ok {
-		return nil, missing()
-	}
-	since, _, err := s.monitorSpan(&Span{Since: cmp.Or(in.Body.Since, "30d")}, 0)
-	if err != nil {
-		return nil, err
-	}
-	x, err := monitor.Replay(ctx, s.o.Monitors.Store(), &d, monitor.FindKind(s.o.Monitors.Kinds(), d.Kind), since, time.Time{})
-	if err != nil {
-		return nil, err
-	}
-	out := &replayOut{}
-	b := &out.Body
-	b.Since, b.Until, b.Samples, b.Fired, b.Flaps, b.Told, b.Blind, b.LongestMS = x.Since, x.Until, x.Samples, x.Fired, x.Flaps, x.Told, x.Blind, x.Longest.Milliseconds()
-	b.Incidents = []periodRow{}
-	for _, i := range x.Incidents {
-		b.Incidents = append(b.Incidents, periodRow{i.From, i.Until, inLang(i.Text, langOf(ctx)), i.Flap})
-	}
-	return out, nil
-}
-
-type incidentRow struct {
-	ID      string        `json:"id"`
-	Monitor string        `json:"monitor"`
-	Title   string        `json:"title"`
-	Started time.Time     `json:"started"`
-	Ended   time.Time     `json:"ended,omitzero"`
-	Text    string        `json:"text"`
-	Owner   finding.Owner `json:"owner"`
-	Next    string        `json:"next,omitempty"`
-	Acked   *monitor.Ack  `json:"acked,omitempty"`
-	History []eventRow    `json:"history,omitempty"`
-}
-
-type eventRow struct {
-	At   time.Time         `json:"at"`
-	Kind monitor.EventKind `json:"kind"`
-	Text string            `json:"text"`
-	Told bool              `json:"told"`
-}
-
-func (s *Server) rowOfIncident(i *monitor.Incident, l finding.Lang) incidentRow {
-	r := incidentRow{ID: i.ID, Monitor: i.Monitor, Title: i.Monitor, Started: i.Started, Ended: i.Ended, Text: inLang(i.Text, l), Owner: i.Owner, Next: render.Command(i.Next), Acked: i.Ack}
-	if d, _, ok := s.o.Monitors.Find(i.Monitor); ok {
-		r.Title = d.Title
-	}
-	for _, e := range i.History {
-		r.History = append(r.History, eventRow{e.At, e.Kind, inLang(e.Observation.Text, l), !e.Silent && e.Kind != monitor.Turned})
-	}
-	return r
-}
-
-func (s *Server) getIncidents(ctx context.Context, in *struct {
-	Paging
-	Monitor string `query:"monitor" maxLength:"100"`
-	Open    bool   `query:"open"`
-}) (*listOut[incidentRow], error) {
-	limit := cmp.Or(in.Limit, 50)
-	all, err := s.o.Monitors.Store().Incidents(ctx, monitor.IncidentQuery{Monitor: in.Monitor, Open: in.Open, Before: in.Cursor, Limit: limit + 1})
-	if err != nil {
-		return nil, err
-	}
-	next := ""
-	if len(all) > limit {
-		all = all[:limit]
-		next = all[limit-1].ID
-	}
-	var out []incidentRow
-	for i := range all {
-		out = append(out, s.rowOfIncident(&all[i], langOf(ctx)))
-	}
-	return listed(out, next), nil
-}
-
-type incidentOut struct{ Body incidentRow }
-
-func (s *Server) getIncident(ctx context.Context, in *ByID) (*incidentOut, error) {
-	i, err := s.o.Monitors.Store().Incident(ctx, in.ID)
-	if errors.Is(err, monitor.ErrNone) {
-		return nil, missing()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &incidentOut{s.rowOfIncident(i, langOf(ctx))}, nil
-}
-
-// FixStep is one step of a change, as finding.Step.
-type FixStep finding.Step
-
-func steps(in []finding.Step) []FixStep {
-	out := []FixStep{}
-	for _, s := range in {
-		out = append(out, FixStep(s))
-	}
-	return out
-}
-
-type proposalRow struct {
-	ID        string                `json:"id"`
-	Title     string                `json:"title"`
-	Text      string                `json:"text"`
-	Monitor   string                `json:"monitor,omitempty"`
-	At        time.Time             `json:"at"`
-	Steps     []FixStep             `json:"steps"`
-	Undo      []FixStep             `json:"undo"`
-	Evidence  []finding.Evidence    `json:"evidence"`
-	Hash      string                `json:"hash"`
-	Until     time.Time             `json:"until,omitzero" doc:"approved: when it ends; open: when it falls"`
-	State     monitor.ProposalState `json:"state"`
-	By        string                `json:"by,omitempty"`
-	Note      string                `json:"note,omitempty"`
-	Automatic bool                  `json:"automatic,omitempty"`
-}
-
-func rowOfProposal(p *monitor.Proposal, l finding.Lang) proposalRow {
-	r := proposalRow{p.ID, inLang(p.Title, l), inLang(p.Text, l), p.Monitor, p.At, steps(p.Steps), steps(p.Undo), []finding.Evidence{}, p.Hash, p.Until, p.State, p.By, p.Note, p.Automatic}
-	if p.State == monitor.ProposalOpen {
-		r.Until = p.Expires
-	}
-	for _, e := range p.Evidence {
-		r.Evidence = append(r.Evidence, finding.Evidence{Source: "monitor", Raw: e})
-	}
-	return r
-}
-
-func (s *Server) getProposals(ctx context.Context, in *struct {
-	Open bool `query:"open"`
-}) (*listOut[proposalRow], error) {
-	all, err := s.o.Monitors.Store().Proposals(ctx, in.Open, 200)
-	if err != nil {
-		return nil, err
-	}
-	var out []proposalRow
-	for i := range all {
-		out = append(out, rowOfProposal(&all[i], langOf(ctx)))
-	}
-	return listed(out, ""), nil
-}
-
-// Decision is what somebody says to a proposal.
-type Decision struct {
-	ByID
-	Body struct {
-		Hash string `json:"hash,omitempty" maxLength:"100" doc:"of the proposal as it was shown; needed to approve"`
-		Note string `json:"note,omitempty" maxLength:"1000"`
-	}
-}
-
-type proposalOut struct{ Body proposalRow }
-
-func (s *Server) approveProposal(ctx context.Context, in *Decision) (*proposalOut, error) {
-	return s.decide(ctx, in, true)
-}
-
-func (s *Server) refuseProposal(ctx context.Context, in *Decision) (*proposalOut, error) {
-	return s.decide(ctx, in, false)
-}
-
-func (s *Server) decide(ctx context.Context, in *Decision, approve bool) (*proposalOut, error) {
-	store := s.o.Monitors.Store()
-	p, err := store.Proposal(ctx, in.ID)
-	if errors.Is(err, monitor.ErrNone) {
-		return nil, missing()
-	}
-	if err != nil {
-		return nil, err
-	}
-	what := "proposal.refuse"
-	if approve {
-		what = "proposal.approve"
-	}
-	if err := s.record(ctx, what, in.ID, strings.TrimSpace(p.Title.EN+" "+p.Hash+" "+in.Body.Note)); err != nil {
-		return nil, err
-	}
-	switch err := s.o.Monitors.Decide(ctx, in.ID, approve, user(ctx).Name, in.Body.Note, in.Body.Hash); {
-	case errors.Is(err, monitor.ErrMoved):
-		return nil, fault(http.StatusConflict, finding.S("the proposal is not the one that was looked at: look again", nil))
-	case errors.Is(err, monitor.ErrClosed):
-		return nil, fault(http.StatusConflict, finding.S("the proposal was decided already, or has expired", nil))
-	case err != nil:
-		s.o.Log.Warn("a proposal could not be carried out", "proposal", in.ID, "why", err)
-		return nil, fault(http.StatusConflict, finding.S("it could not be carried out: {{.Text}}", finding.Args{"Text": err.Error()}))
-	}
-	if p, err = store.Proposal(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	return &proposalOut{rowOfProposal(p, langOf(ctx))}, nil
 }
 
 // monitorKinds are the kinds that can be made from the page, for the catalogue.

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -27,9 +29,29 @@ var who = map[string]string{
 	"GET /monitors": "vopa", "POST /monitors": "opa", "GET /monitors/{id}": "vopa", "PUT /monitors/{id}": "opa", "DELETE /monitors/{id}": "opa",
 	"POST /monitors/{id}/run": "opa", "POST /monitors/{id}/ack": "opa", "POST /monitors/{id}/mute": "opa", "POST /monitors/{id}/unmute": "opa",
 	"GET /monitors/{id}/samples": "vopa", "POST /monitors/{id}/replay": "vopa", "GET /incidents": "vopa", "GET /incidents/{id}": "vopa",
+	"GET /maintenance": "vopa", "POST /maintenance": "opa", "PUT /maintenance/{id}": "opa", "DELETE /maintenance/{id}": "opa",
+	"GET /channels": "opa", "POST /channels": "a", "GET /channels/{id}": "opa", "PUT /channels/{id}": "a", "DELETE /channels/{id}": "a", "POST /channels/{id}/test": "a",
 	"GET /proposals": "vopa", "POST /proposals/{id}/approve": "pa", "POST /proposals/{id}/refuse": "pa",
 	"GET /reports/dmarc": "vhopa", "GET /reports/tls": "vhopa",
 	"GET /settings": "vhopa", "PUT /settings": "vhopa",
+}
+
+// What the document of the API says is what there is.
+func TestTheDocumentHasEveryRoute(t *testing.T) {
+	raw, err := os.ReadFile("../../docs/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for name := range who {
+		method, path, _ := strings.Cut(name, " ")
+		if doc.Paths[path][strings.ToLower(method)] == nil {
+			t.Errorf("%s is not in docs/openapi.json: make generate", name)
+		}
+	}
 }
 
 var letters = map[access.Role]string{access.Viewer: "v", access.Helpdesk: "h", access.Operator: "o", access.Approver: "p", access.Admin: "a"}

@@ -142,6 +142,9 @@ func (s *Server) catalogue(ctx context.Context, _ *struct{}) (*catalogueOut, err
 	if user(ctx).May(access.KeepMonitors) {
 		out.Body.Monitors = s.monitorKinds(langOf(ctx))
 	}
+	if s.o.Channels != nil && user(ctx).May(access.KeepChannels) {
+		out.Body.Channels = s.channelKinds(langOf(ctx))
+	}
 	return out, nil
 }
 

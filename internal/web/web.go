@@ -64,6 +64,7 @@ type Options struct {
 	Reports       Reports         // nil: none are kept
 	Queues        func() []Queue  // as they were looked at last; nil: nobody looks
 	MonitorCounts func(context.Context) (MonitorCounts, error)
+	Sources       func(finding.Lang) []Source // what logs are taken in from; nil: nothing is known of it
 
 	Runner        runs.Runner // nil: nothing can be run from the page
 	Runs          runs.Store
@@ -152,6 +153,8 @@ func (s *Server) routes() {
 		(*Server).reportRoutes,
 		(*Server).runRoutes,
 		(*Server).monitorRoutes,
+		(*Server).maintenanceRoutes,
+		(*Server).channelRoutes,
 		(*Server).userRoutes,
 		(*Server).auditRoutes,
 		(*Server).ruleRoutes,
