@@ -251,15 +251,15 @@ func mostHeld(all []causeRow) (most *causeRow) {
 
 // newestRow is something that was found.
 type newestRow struct {
-	At      time.Time       `json:"at"`
-	Verdict finding.Verdict `json:"verdict"`
-	Title   string          `json:"title" doc:"what it is about"`
-	Text    string          `json:"text"`
-	Owner   finding.Owner   `json:"owner"`
-	Next    string          `json:"next,omitempty"`
-	Ended   time.Time       `json:"ended,omitzero" doc:"it is over"`
-	Monitor string          `json:"monitor,omitempty"`
-	Queue   string          `json:"queue,omitempty" doc:"the machine whose queue shows it"`
+	At      time.Time     `json:"at"`
+	Verdict string        `json:"verdict" doc:"error or warning"`
+	Title   string        `json:"title" doc:"what it is about"`
+	Text    string        `json:"text"`
+	Owner   finding.Owner `json:"owner"`
+	Next    string        `json:"next,omitempty"`
+	Ended   time.Time     `json:"ended,omitzero" doc:"it is over"`
+	Monitor string        `json:"monitor,omitempty"`
+	Queue   string        `json:"queue,omitempty" doc:"the machine whose queue shows it"`
 }
 
 // incidentsOf gives what monitors told: what goes on, and what ended since. Where the monitors are, it is told to whoever
@@ -299,7 +299,7 @@ func (s *Server) newest(told []monitor.Incident, l finding.Lang) []newestRow {
 	out := []newestRow{}
 	for i := range told {
 		x := &told[i]
-		out = append(out, newestRow{At: x.Started, Verdict: finding.VerdictError, Title: s.titleOf(x.Monitor), Text: inLang(x.Text, l), Owner: x.Owner, Next: render.Command(x.Next), Ended: x.Ended, Monitor: x.Monitor})
+		out = append(out, newestRow{At: x.Started, Verdict: finding.VerdictError.String(), Title: s.titleOf(x.Monitor), Text: inLang(x.Text, l), Owner: x.Owner, Next: render.Command(x.Next), Ended: x.Ended, Monitor: x.Monitor})
 	}
 	if s.o.Queues != nil {
 		for _, q := range s.o.Queues() {
@@ -308,7 +308,7 @@ func (s *Server) newest(told []monitor.Incident, l finding.Lang) []newestRow {
 			}
 			for i := range q.Report.Findings {
 				if f := &q.Report.Findings[i]; f.Verdict() == finding.VerdictError || f.Verdict() == finding.VerdictWarning {
-					out = append(out, newestRow{At: q.At, Verdict: f.Verdict(), Title: finding.S("queue of {{.Host}}", finding.Args{"Host": q.Host}).In(l), Text: f.Says().In(l), Owner: f.Whose(), Queue: q.Host})
+					out = append(out, newestRow{At: q.At, Verdict: f.Verdict().String(), Title: finding.S("queue of {{.Host}}", finding.Args{"Host": q.Host}).In(l), Text: f.Says().In(l), Owner: f.Whose(), Queue: q.Host})
 				}
 			}
 		}

@@ -65,13 +65,15 @@ export function overview(sinceIso) {
     queue: { size: 164, oldest: at(760), deferred: 151, host: "mx1.mine.example" },
     monitors: { ok: 3, failing: 1, unknown: 1, muted: 1 },
     lag_ms: 420,
+    headline: { state: "broken", owner: "server", next: "mailwhy ip 192.0.2.25", text: two("Our sending address: 192.0.2.25 has no PTR record. 95.6 % of delivery attempts were accepted.", "我方发信地址：192.0.2.25 没有 PTR 记录。投递尝试的接受率为 95.6%。") },
+    sources: [
+      { name: "file:/var/log/mail.log", kind: "files", lines: 8204113, behind_bytes: 0, spooled_bytes: 0, dropped: 0, stored: at(0, -2) },
+      { name: "syslog:tcp://192.0.2.10:601", kind: "syslog", lines: 1120345, behind_bytes: 0, spooled_bytes: 48e6, dropped: 12, stored: at(3) },
+    ],
     newest: [
-      {
-        id: "tls.expires-soon", verdict: "warning", outcome: "fail", severity: "warning", owner: "server", subject: { kind: "host", name: "mx2.mine.example" }, at: at(42),
-        title: two("certificate ends soon", "证书即将到期"), text: two("The certificate of mx2.mine.example ends in 6 days.", "mx2.mine.example 的证书将在 6 天后到期。"),
-        observed: at(-6 * 1440), expected: two("at least 14 days left", "至少还有 14 天"), why: two("From that day on senders that insist on a valid certificate stop delivering.", "到期后，要求有效证书的发件方将停止投递。"),
-        repair: two("Renew the certificate and reload the mail server.", "续签证书并重新加载邮件服务器。"), verify: "mailwhy tls mx2.mine.example:25",
-      },
+      { at: at(192), verdict: "error", title: two("Our sending address", "我方发信地址"), text: two("192.0.2.25 has no PTR record.", "192.0.2.25 没有 PTR 记录。"), owner: "server", next: "mailwhy ip 192.0.2.25", monitor: "ptr" },
+      { at: at(42), verdict: "warning", title: two("queue of mx1.mine.example", "mx1.mine.example 的队列"), text: two("148 messages for bigmail.example wait because it limits our rate.", "因对方限速，发往 bigmail.example 的 148 封邮件在等待。"), owner: "self", queue: "mx1.mine.example" },
+      { at: at(900), ended: at(760), verdict: "error", title: two("Certificate of mx2", "mx2 的证书"), text: two("The certificate of mx2.mine.example ended.", "mx2.mine.example 的证书已过期。"), owner: "server", monitor: "cert" },
     ],
   };
 }
@@ -264,4 +266,17 @@ export const blocks = () => [
   { id: "b1", what: "203.0.113.200/32", state: "active", reason: "password guessing", by: "zhao", at: at(3000), until: at(-9000), decided_by: "li" },
   { id: "b2", what: "198.51.100.64/28", state: "proposed", reason: "spam to spamtraps", by: "mailwhy", rule: "logs.spray", at: at(20), until: at(-9000), evidence: ["412 different recipients in one hour, 398 unknown"] },
   { id: "b3", what: "stranger.example", state: "expired", reason: "newsletter nobody asked for", by: "li", at: at(90000), until: at(6000), decided_by: "li" },
+];
+
+export const channels = () => [
+  { id: "admins", kind: "mail", title: two("Mail", "邮件"), severity: "warning", server: "mail.mine.example:587", from: "mailwhy@mine.example", to: ["li@mine.example"], secrets: ["password"], editable: false },
+  { id: "night", kind: "slack", title: "Slack", severity: "error", monitors: ["domain-*"], secrets: ["hook"], editable: true },
+];
+export const plans = () => [
+  { cron: "0 2 * * 0", for_s: 7200, zone: "Europe/Berlin", reason: two("weekly updates", "每周更新"), open: false, over: false, file: true },
+  { id: "p1", monitors: ["ptr"], reason: two("new provider", "更换服务商"), from: at(60), to: at(-120), by: "li", open: true, over: false, file: false },
+];
+export const channelKinds = () => [
+  { kind: "mail", title: two("Mail", "邮件"), fields: [{ name: "server", label: two("Mail server", "邮件服务器"), type: "text", required: true, placeholder: "mail.mine.example:587" }, { name: "from", label: two("From", "发件人"), type: "text", required: true }, { name: "to", label: two("To", "收件人"), type: "list", required: true }, { name: "password", label: two("Password", "密码"), type: "secret", required: false }] },
+  { kind: "slack", title: "Slack", fields: [{ name: "hook", label: two("Address the chat gave out (it is a secret)", "聊天工具给出的地址（属于机密）"), type: "secret", required: true }] },
 ];

@@ -52,7 +52,7 @@ export async function start({ port = 0, prefix = "", setup = false, serveUI = tr
       { id: "3", name: "helpdesk", password: "correct horse battery", role: "helpdesk", domains: ["mine.example"] },
       { id: "4", name: "guest", password: "correct horse battery", role: "viewer" },
     ],
-    sessions: new Map(), runs: [], monitors: data.monitors(), proposals: data.proposals(), tokens: [], blocks: data.blocks(), inbox: new Map(), shared: new Map(), seen: [],
+    sessions: new Map(), runs: [], monitors: data.monitors(), proposals: data.proposals(), channels: data.channels(), plans: data.plans(), tokens: [], blocks: data.blocks(), inbox: new Map(), shared: new Map(), seen: [],
   };
   if (!setup) {
     const ago = (m) => new Date(Date.now() - m * 60e3).toISOString();
@@ -202,7 +202,7 @@ const people = [
 ];
 
 const things = [
-  ["GET", "catalogue", "", ({ say }) => say(data.catalogue)],
+  ["GET", "catalogue", "", ({ say }) => say({ ...data.catalogue, channels: data.channelKinds() })],
   ["GET", "overview", "", ({ q, say }) => say(data.overview(q.get("since")))],
   ["GET", "trace", "", ({ q, me, say }) => say({ items: found(q, me).map((j) => j.summary), searched: 184231 })],
   ["GET", "trace/stream", "", async ({ q, me, res, lang }) => {
@@ -257,10 +257,38 @@ const things = [
     const r = await demo("broken", lang);
     say({ appeared: r.findings.slice(0, 1), gone: r.findings.slice(2, 3), changed: [] });
   }],
-  ["POST", "runs/([^/]+)/share", "helpdesk", ({ s, part, say }) => {
+  ["POST", "runs/([^/]+)/share", "helpdesk", async ({ s, req, me, part, say }) => {
+    const days = (await body(req)).days || 7;
+    const r = s.runs.find((x) => x.id === part[0]);
     s.shared.set("tok" + part[0], part[0]);
-    say({ url: `#/shared/tok${part[0]}` });
+    r.share = { run: r.id, kind: r.kind, target: r.target, started: r.started, by: me.name, until: new Date(Date.now() + days * 86400e3).toISOString() };
+    say({ url: `#/shared/tok${part[0]}`, until: r.share.until });
   }],
+  ["DELETE", "runs/([^/]+)/share", "helpdesk", ({ s, res, part }) => {
+    s.shared.delete("tok" + part[0]);
+    delete s.runs.find((x) => x.id === part[0]).share;
+    res.writeHead(204).end();
+  }],
+  ["GET", "shares", "helpdesk", ({ s, say }) => say({ items: s.runs.map((r) => r.share).filter(Boolean) })],
+  ["GET", "channels", "operator", ({ s, say }) => say({ items: s.channels })],
+  ["POST", "channels", "admin", async ({ s, req, say }) => {
+    const { secrets, ...c } = await body(req);
+    s.channels.push({ title: c.kind, ...c, secrets: Object.keys(secrets ?? {}), editable: true });
+    say(s.channels.at(-1), 201);
+  }],
+  ["PUT", "channels/([^/]+)", "admin", async ({ s, req, part, say }) => {
+    const { secrets, ...c } = await body(req);
+    const old = s.channels.find((x) => x.id === part[0]);
+    say(Object.assign(old, c, { secrets: [...new Set([...old.secrets, ...Object.keys(secrets ?? {})])] }));
+  }],
+  ["DELETE", "channels/([^/]+)", "admin", ({ s, res, part }) => ((s.channels = s.channels.filter((c) => c.id !== part[0])), res.writeHead(204).end())],
+  ["POST", "channels/([^/]+)/test", "admin", ({ part, say }) => say(part[0] === "night" ? { sent: false, text: "404 no_service" } : { sent: true })],
+  ["GET", "maintenance", "", ({ s, say }) => say({ items: s.plans })],
+  ["POST", "maintenance", "operator", async ({ s, req, me, say }) => {
+    s.plans.push({ id: `p${s.plans.length}`, by: me.name, open: true, over: false, file: false, ...(await body(req)) });
+    say(s.plans.at(-1), 201);
+  }],
+  ["DELETE", "maintenance/([^/]+)", "operator", ({ s, res, part }) => ((s.plans = s.plans.filter((p) => p.id !== part[0])), res.writeHead(204).end())],
   ["GET", "bounces", "", ({ say }) => say({ causes: data.causes.slice(2), providers: [{ name: "bigmail.example", bounced: 12, deferred: 148 }, { name: "old.example", bounced: 9, deferred: 0 }], recent: data.journeys.filter((j) => j.summary.state === "bounced").map((j) => j.summary) })],
   ["GET", "reports/dmarc", "viewer", ({ say, q }) => say({ ...data.dmarc(), ...(q.get("domain") ? { domains: data.dmarc().domains.filter((d) => d.domain === q.get("domain")) } : {}) })],
   ["GET", "reports/tls", "viewer", ({ say }) => say(data.tlsReports())],

@@ -33,7 +33,7 @@ const says = (page, words, selector = "main") => page.waitForFunction(([s, w]) =
 
 const all = {
   overview: "#/", trace: "#/trace?q=example", journey: "#/trace/j-strict", check: "#/check/bounce", result: "#/runs/r1", bounces: "#/bounces", reports: "#/reports", tls: "#/reports/tls", monitors: "#/monitors",
-  monitor: "#/monitors/ptr", edit: "#/monitors/ptr?edit=1", queue: "#/queue", blocks: "#/blocks", inbox: "#/inbox", rules: "#/rules", settings: "#/settings", tokens: "#/settings/tokens", users: "#/settings/users", audit: "#/settings/audit",
+  monitor: "#/monitors/ptr", edit: "#/monitors/ptr?edit=1", queue: "#/queue", blocks: "#/blocks", inbox: "#/inbox", rules: "#/rules", settings: "#/settings", tokens: "#/settings/tokens", shares: "#/settings/shares", channels: "#/settings/channels", users: "#/settings/users", audit: "#/settings/audit",
 };
 
 for (const [look, options] of Object.entries({ "wide and light": {}, "narrow and dark": { width: 390, height: 844, dark: true }, "narrow and Chinese": { width: 390, height: 844, lang: "zh-CN" }, "wide, dark and Chinese": { dark: true, lang: "zh-CN" } })) {
@@ -120,6 +120,10 @@ on("a check runs from its form, and its result can be shared and compared", { as
   await page.getByRole("link", { name: "Open the result by itself" }).click();
   await says(page, "Different from an earlier run");
   await page.getByRole("button", { name: "Share" }).click();
+  await accessible(page, "share");
+  await page.getByLabel("The link ends after").selectOption("30");
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await says(page, "Whoever has this link");
   const link = await page.locator(".shared input").inputValue();
   assert.ok(link.startsWith(server.url + "#/shared/"), link);
   const guest = await open(browser, link);
@@ -128,7 +132,66 @@ on("a check runs from its form, and its result can be shared and compared", { as
   assert.equal(await guest.locator("nav").count(), 0);
   await accessible(guest, "shared");
   assert.deepEqual(guest.faults, []);
+  await visit(page, "#/settings/shares", "main table");
+  await page.getByRole("row", { name: /broken\.example/ }).getByRole("button", { name: "End it now" }).click();
+  await says(page, "Nothing is shared.");
+  await guest.reload();
+  await guest.waitForSelector("[role=alert]");
   await guest.context().close();
+});
+
+on("channels are added, tried, changed and removed, and their secrets are not told", { as: "li" }, async (page) => {
+  await visit(page, "#/settings/channels", "main table");
+  await page.getByRole("button", { name: "Add a channel" }).click();
+  await page.locator("dialog select").first().selectOption("slack");
+  await accessible(page, "channel");
+  await page.getByLabel("Name *").fill("day");
+  await page.getByLabel("Address the chat gave out").fill("https://chat.example/hook/secret");
+  await page.getByRole("button", { name: "Save" }).click();
+  const row = page.getByRole("row", { name: /^day/ });
+  await row.getByRole("button", { name: "Send a test" }).click();
+  await says(page, "The test message was sent to day.");
+  await page.getByRole("row", { name: /^night/ }).getByRole("button", { name: "Send a test" }).click();
+  await says(page, "404 no_service");
+  await row.getByRole("button", { name: "Change" }).click();
+  assert.equal(await page.getByLabel("Address the chat gave out").inputValue(), "");
+  await page.locator("dialog").getByLabel("From severity").selectOption("error");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.waitForFunction(() => !document.querySelector("dialog"));
+  const kept = server.state.channels.find((c) => c.id === "day");
+  assert.deepEqual([kept.severity, kept.secrets.join()], ["error", "hook"]);
+  await row.getByRole("button", { name: "Remove" }).click();
+  await page.locator("dialog button.danger").click();
+  await row.waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("row", { name: /^admins/ }).getByRole("button", { name: "Change" }).count(), 0);
+});
+
+on("maintenance is planned and taken back", { as: "zhao" }, async (page) => {
+  await visit(page, "#/monitors");
+  await page.getByRole("button", { name: "Plan maintenance" }).click();
+  await accessible(page, "plan maintenance");
+  await page.getByLabel("Reason").fill("new kernel");
+  await page.getByLabel("Hours").fill("3");
+  await page.getByRole("button", { name: "Plan it" }).click();
+  const row = page.locator("li", { hasText: "new kernel" });
+  await row.waitFor();
+  const p = server.state.plans.at(-1);
+  assert.equal(new Date(p.to) - new Date(p.from), 3 * 3600e3);
+  await row.getByRole("button", { name: "Remove" }).click();
+  await row.waitFor({ state: "detached" });
+});
+
+on("a monitor that is changed keeps what was not touched", { as: "zhao" }, async (page) => {
+  const m = server.state.monitors.find((x) => x.id === "ptr");
+  const title = m.title;
+  Object.assign(m, { fail_on: "warning", ignore: ["dmarc.*"], slower_than_ms: 400 });
+  await visit(page, "#/monitors/ptr?edit=1");
+  await page.getByLabel("Title").fill("Sending address");
+  await page.getByRole("button", { name: "Save" }).click();
+  await says(page, "Sending address");
+  const now = server.state.monitors.find((x) => x.id === "ptr");
+  assert.deepEqual([now.fail_on, now.ignore.join(), now.slower_than_ms], ["warning", "dmarc.*", 400]);
+  now.title = m.title = title;
 });
 
 on("a refused target is said at its field", { as: "zhao" }, async (page) => {
@@ -248,13 +311,11 @@ on("language and theme are kept", { as: "zhao" }, async (page) => {
   assert.equal(await page.evaluate(() => [document.documentElement.lang, document.documentElement.dataset.theme].join()), "zh-CN,dark");
 });
 
-on("the keyboard is enough", { as: "li" }, async (page) => {
-  // The login leaves the keyboard in the page it opened; here it begins at the top.
+on("the keyboard is enough", { as: "li" }, async (first) => {
+  const page = await first.context().newPage(); // one that is opened begins at its top
+  page.setDefaultTimeout(patience);
+  await page.goto(server.url);
   await page.waitForSelector("main .figures");
-  await page.evaluate(() => {
-    document.body.tabIndex = -1;
-    document.body.focus();
-  });
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.className.split(" ")[0]), "skip");
   await page.keyboard.press("Enter");

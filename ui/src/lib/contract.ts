@@ -30,3 +30,8 @@ none<Lacks<Mine.Incident, Api["IncidentRow"]>>();
 none<Lacks<Mine.Proposal, Api["ProposalRow"]>>();
 none<Lacks<Mine.Replay, Api["ReplayOutBody"]>>();
 none<Lacks<Mine.RuleRow, Api["RuleView"]>>();
+none<Lacks<Mine.Newest, Api["NewestRow"]>>();
+none<Lacks<Mine.LogSource, Api["Source"]>>();
+none<Lacks<Mine.Share, Api["ShareRow"]>>();
+none<Lacks<Mine.Channel, Api["ChannelRow"]>>();
+none<Lacks<Mine.Plan, Api["PlanRow"]>>();

@@ -53,7 +53,10 @@ export async function refresh(): Promise<void> {
     failed = e instanceof Problem ? e : new Problem(0, "", "", "");
     return;
   }
-  if (!session.user) return;
+  if (!session.user) {
+    pages = []; // the next user may see others
+    return;
+  }
   const own = session.user.lang;
   if (own === "en" || own === "zh") {
     keepLang(own);

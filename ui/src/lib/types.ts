@@ -141,8 +141,66 @@ export interface Cause {
   rejected?: number; // at our own door
   advice?: string;
 }
+export interface Newest {
+  at: string;
+  verdict: string;
+  title: string;
+  text: string;
+  owner: string;
+  next?: string;
+  ended?: string;
+  monitor?: string;
+  queue?: string;
+}
+export interface LogSource {
+  name: string;
+  kind: string;
+  lines: number;
+  behind_bytes: number;
+  spooled_bytes: number;
+  dropped: number;
+  stored?: string;
+  trouble?: string;
+}
+export interface Share {
+  run: string;
+  kind: string;
+  target: string;
+  started: string;
+  by: string;
+  until: string;
+}
+export interface Channel {
+  id: string;
+  kind: string;
+  title: string;
+  severity?: string;
+  monitors?: string[];
+  only_named?: boolean;
+  group_wait_s?: number;
+  url?: string;
+  chat?: string;
+  server?: string;
+  to?: string[];
+  secrets: string[];
+  editable: boolean;
+}
+export interface Plan {
+  id?: string;
+  monitors?: string[];
+  reason: string;
+  from?: string;
+  to?: string;
+  cron?: string;
+  for_s?: number;
+  zone?: string;
+  by?: string;
+  open: boolean;
+  over: boolean;
+  file: boolean;
+}
 export interface Overview {
-  headline?: Headline;
+  headline: Headline;
   totals: Record<string, number>;
   hours: { at: string; received: number; delivered: number; deferred: number; bounced: number; rejected: number }[];
   providers: { name: string; delivered: number; deferred: number; bounced: number; acceptance?: number }[];
@@ -150,7 +208,8 @@ export interface Overview {
   hosts: { name: string; last_seen?: string; lag_ms?: number; clock_skew_ms?: number }[];
   queue?: { size: number; oldest?: string; deferred?: number; host?: string };
   monitors?: { ok: number; failing: number; unknown: number; muted: number };
-  newest?: Finding[];
+  newest: Newest[];
+  sources?: LogSource[];
   lag_ms?: number;
 }
 
@@ -276,6 +335,9 @@ export interface Monitor {
   flapping?: boolean;
   last?: { at?: string; state: string; text?: string; owner?: string; next?: string; value?: number; unit?: string; ms?: number };
   slower_than_ms?: number;
+  fail_on?: string;
+  ignore?: string[];
+  window?: Plan; // the maintenance window that is open now
   editable?: boolean; // false: it stands in the configuration file
   muted?: { reason: string; until?: string; by?: string } | null;
   acked?: { by?: string; at?: string } | null;
