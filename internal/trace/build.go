@@ -136,6 +136,15 @@ func (j *Journey) note(s *Step, own map[string]bool) {
 	case event.Connect, event.TLS, event.Auth, event.Received:
 		j.noteClient(s)
 	case event.Reject:
+		if s.Action == "discard" || s.Action == "milter-discard" { // taken, and thrown away
+			if j.dropped = true; j.From == nil {
+				j.From = s.From
+			}
+			if s.To != "" {
+				j.Recipients = append(j.Recipients, Recipient{To: s.To, Status: event.Discarded.String(), At: s.At, Text: s.Text, Line: s.Line, status: event.Discarded})
+			}
+			return
+		}
 		j.Rejects = append(j.Rejects, Reject{At: s.At, Stage: s.Stage, From: s.From, To: s.To, Code: s.Code, DSN: s.DSN, Text: s.Text, Line: s.Line})
 		if j.From == nil {
 			j.From = s.From
@@ -145,6 +154,17 @@ func (j *Journey) note(s *Step, own map[string]bool) {
 		}
 	case event.Hold:
 		j.Held = s.Text
+	case event.Operator:
+		switch word, _, _ := strings.Cut(s.Action, " "); word {
+		case "released", "Unfrozen", "thawed", "requeued":
+			j.Held = ""
+		case "removed", "cancelled": // Exim: "removed by root"
+			j.dropped = true
+		}
+	case event.Removed:
+		if strings.HasSuffix(s.Program, "postsuper") || s.Text == "discarded" {
+			j.dropped = true
+		}
 	case event.Delivery:
 		j.attempt(s, s.Ref != "" && own[s.Ref] && s.Ref != s.QueueID)
 	case event.Sieve:
@@ -207,7 +227,7 @@ func (j *Journey) attempt(s *Step, hop bool) {
 	if orig == "" {
 		orig = r.OrigTo
 	}
-	*r = Recipient{To: s.To, OrigTo: orig, Status: s.Status, Attempts: attempts, At: s.At, Delay: s.Delay, Relay: s.Relay, RelayIP: s.RelayIP, Port: s.Port, Code: s.Code, DSN: s.DSN,
+	*r = Recipient{To: s.To, OrigTo: orig, Status: s.Status, Attempts: attempts, At: s.At, Delay: s.Delay, Relay: s.Relay, RelayIP: s.RelayIP, Socket: s.Socket, Port: s.Port, Code: s.Code, DSN: s.DSN,
 		Stage: s.Stage, Text: s.Text, Folder: folder, Line: s.Line, status: s.status}
 	if hop {
 		r.status, r.Status, r.Attempts = event.Filtered, event.Filtered.String(), 0
@@ -251,6 +271,14 @@ func localPart(a string) string {
 // conclude tells the state and the direction from the fates.
 func (j *Journey) conclude() {
 	var sent, waiting, failed, discarded, hop int
+	if j.dropped { // by an operator or a filter: who did not have it by then never will
+		j.Held = ""
+		for i := range j.Recipients {
+			if r := &j.Recipients[i]; r.status == event.Deferred {
+				r.status, r.Status = event.Discarded, event.Discarded.String()
+			}
+		}
+	}
 	for i := range j.Recipients {
 		switch j.Recipients[i].status {
 		case event.Sent, event.Relayed, event.Deliverable:
@@ -275,6 +303,8 @@ func (j *Journey) conclude() {
 		j.State = HeldState
 	case all == 0 && len(j.Rejects) > 0:
 		j.State = RejectedS
+	case all == 0 && j.dropped:
+		j.State = DiscardSt
 	case all == 0 && (hop > 0 || len(j.QueueIDs) > 0):
 		j.State = InQueue
 	case all == 0:
@@ -301,7 +331,7 @@ func (j *Journey) direction() {
 	for i := range j.Recipients {
 		r := &j.Recipients[i]
 		switch {
-		case strings.HasPrefix(r.RelayIP, "private/"), strings.HasPrefix(r.RelayIP, "/"), r.Folder != "", r.Relay == "local", r.Relay == "virtual", r.Relay == "dovecot", strings.Contains(r.Relay, "local_"):
+		case r.Socket != "", r.Folder != "", r.Relay == "local", r.Relay == "virtual", r.Relay == "dovecot", strings.Contains(r.Relay, "local_"):
 			local = true
 		case r.Relay != "" && r.RelayIP != "":
 			remote = true

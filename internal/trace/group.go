@@ -155,8 +155,41 @@ func sortSteps(s []Step) {
 }
 
 // Journeys gives what was found as journeys, in the order of their first line, built by all workers a little ahead of the one that
-// is looked at. Those that --status and --direction exclude are left out.
+// is looked at. Those that --status and --direction exclude are left out. What policy servers said is told in the journey
+// it is about (see policies): it is given by itself, in the end, only where there is nothing else.
 func (f *Found) Journeys(ctx context.Context) iter.Seq[*Journey] {
+	return func(yield func(*Journey) bool) {
+		var asides []*Journey
+		told := false
+		for j := range f.all(ctx) {
+			if j.aside() {
+				if len(asides) < wholeAsides {
+					asides = append(asides, j)
+				}
+				continue
+			}
+			if told = true; !yield(j) {
+				return
+			}
+		}
+		for _, j := range asides {
+			if told || !yield(j) {
+				return
+			}
+		}
+	}
+}
+
+// wholeAsides is how many answers of policy servers are given where there is nothing else.
+const wholeAsides = 1000
+
+// aside tells lines of policy servers alone, which belong to no message.
+func (j *Journey) aside() bool {
+	return j.State == NotKnown && !slices.ContainsFunc(j.Steps, func(s Step) bool { return s.kind != event.Policy || s.Filter == "" || s.QueueID != "" })
+}
+
+// all gives the journeys, what policy servers said among them.
+func (f *Found) all(ctx context.Context) iter.Seq[*Journey] {
 	return func(yield func(*Journey) bool) {
 		c := f.cutter()
 		groups := c.groups(f.refs())

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"strings"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/event"
@@ -29,6 +30,8 @@ type Journey struct {
 	Ended   time.Time `json:"ended,omitzero"`
 	Removed bool      `json:"removed"` // it left the last queue
 	Steps   []Step    `json:"steps"`
+
+	dropped bool // removed from the queue on purpose
 
 	id string // of the whole journey, before lines were added or taken out
 }
@@ -68,6 +71,7 @@ type Recipient struct {
 	Delay    time.Duration `json:"delay_ns,omitempty"`
 	Relay    string        `json:"relay,omitempty"`
 	RelayIP  string        `json:"relay_ip,omitempty"`
+	Socket   string        `json:"relay_socket,omitempty"` // where the next host is a program of this machine: "private/dovecot-lmtp"
 	Port     uint16        `json:"port,omitempty"`
 	Code     int           `json:"code,omitempty"`
 	DSN      string        `json:"dsn,omitempty"`
@@ -121,6 +125,7 @@ type Step struct {
 	Status   string        `json:"status,omitempty"`
 	Relay    string        `json:"relay,omitempty"`
 	RelayIP  string        `json:"relay_ip,omitempty"`
+	Socket   string        `json:"relay_socket,omitempty"`
 	Port     uint16        `json:"port,omitempty"`
 	Code     int           `json:"code,omitempty"`
 	DSN      string        `json:"dsn,omitempty"`
@@ -177,6 +182,9 @@ func newStep(e *event.Event, file string, match bool) Step {
 		Subject: string(e.Subject), Size: e.Size, NRcpt: e.NRcpt, Delay: e.Delay, Filter: string(e.Filter), Verdict: string(e.Verdict), Score: e.Score, Folder: string(e.Folder),
 		Action: string(e.Action), Message: string(e.MessageID), File: file, Offset: e.Offset, Line: string(e.Line),
 		kind: e.Kind, status: e.Status, refIs: e.RefIs, src: e.Source, at: e.At, match: match,
+	}
+	if strings.Contains(s.RelayIP, "/") {
+		s.RelayIP, s.Socket = "", s.RelayIP
 	}
 	if e.TimeSet {
 		s.At = e.Time()

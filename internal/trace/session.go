@@ -2,7 +2,9 @@ package trace
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 )
@@ -24,6 +26,7 @@ func (f *Found) Session(j *Journey) {
 			continue
 		}
 		extra = append(extra, c.session(s)...)
+		extra = append(extra, c.policies(s, j)...)
 	}
 	have := map[[2]int64]bool{}
 	for i := range j.Steps {
@@ -44,6 +47,99 @@ func (f *Found) Session(j *Journey) {
 	id := j.ID()
 	*j = *build(steps)
 	j.id = id
+}
+
+// How far in time from the message a policy server is asked about it, and how many lines with the client's address are
+// looked at for that.
+const (
+	policyTime  = int64(30 * time.Second)
+	policyLines = 200
+)
+
+// policies gives what policy servers (greylisting, SPF, limits) said of the client, the sender and the recipients near a
+// line: they name no queue id, and another process wrote them.
+func (c *cutter) policies(s *Step, j *Journey) (out []Step) {
+	src := c.f.sources[s.src]
+	text := src.text
+	if src.around != nil {
+		text = src.around
+	}
+	var ip []byte
+	whole := bytes.Clone(c.line(s.src, s.Offset))
+	c.reader(s.src).Line(whole, s.src, s.Offset, event.SinkFunc(func(e *event.Event) {
+		if ip == nil {
+			ip = bytes.Clone(e.ClientIP)
+		}
+	}))
+	if len(ip) == 0 {
+		return nil
+	}
+	take := func(line []byte, off int64) (near bool) {
+		near = true
+		found := false
+		c.reader(s.src).Line(line, s.src, off, event.SinkFunc(func(e *event.Event) {
+			near = near && (!e.TimeSet || e.At >= s.at-policyTime && e.At <= s.at+policyTime)
+			found = found || near && e.Kind == event.Policy && e.Filter != nil && e.QueueID == nil && bytes.Equal(e.ClientIP, ip) && string(e.Host) == s.Host && c.concerns(e, j)
+		}))
+		if found {
+			if c.f.Redact != nil {
+				line = c.redacted(s.src, off, line)
+			}
+			c.reader(s.src).Line(line, s.src, off, event.SinkFunc(func(e *event.Event) {
+				out = append(out, c.step(e, src.in.Name, false))
+			}))
+		}
+		return near
+	}
+	from := max(0, s.Offset-lookBack)
+	buf := make([]byte, s.Offset-from)
+	n, _ := text.ReadAt(buf, from)
+	buf = buf[:n]
+	for end, left := len(buf), policyLines; left > 0; left-- {
+		i := bytes.LastIndex(buf[:end], ip)
+		if i < 0 {
+			break
+		}
+		line, off := lineAround(buf, i)
+		if !take(line, from+int64(off)) {
+			break
+		}
+		end = off
+	}
+	ahead := make([]byte, lookAhead)
+	n, _ = text.ReadAt(ahead, s.Offset)
+	ahead = ahead[:n]
+	for at, left := 0, policyLines; left > 0 && at < len(ahead); left-- {
+		i := bytes.Index(ahead[at:], ip)
+		if i < 0 {
+			break
+		}
+		line, off := lineAround(ahead, at+i)
+		if off > 0 && !take(line, s.Offset+int64(off)) {
+			break
+		}
+		at = off + len(line) + 1
+	}
+	return out
+}
+
+// concerns tells whether an answer is about the sender and one of the recipients of the journey, where it names them.
+func (c *cutter) concerns(e *event.Event, j *Journey) bool {
+	name := func(b []byte) string {
+		if c.f.Redact != nil {
+			return c.f.Redact.Text(string(b))
+		}
+		return string(b)
+	}
+	if len(e.From) > 0 && j.From != nil && !sameAddress(name(e.From), *j.From) {
+		return false
+	}
+	if len(e.To) == 0 {
+		return true
+	}
+	to := name(e.To)
+	return slices.ContainsFunc(j.Recipients, func(r Recipient) bool { return sameAddress(r.To, to) || sameAddress(r.OrigTo, to) }) ||
+		slices.ContainsFunc(j.Rejects, func(r Reject) bool { return sameAddress(r.To, to) })
 }
 
 // session gives the steps of the session around one line.

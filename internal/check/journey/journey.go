@@ -325,7 +325,7 @@ func clock(t time.Time) string {
 
 // place names the next host with its address, or the local transport.
 func place(r *trace.Recipient) finding.Sentence {
-	return where(r.Relay, r.RelayIP, r.Port)
+	return where(r.Relay, r.RelayIP+r.Socket, r.Port)
 }
 
 func where(relay, ip string, port uint16) finding.Sentence {

@@ -139,7 +139,7 @@ func verdict(st *trace.Step) (finding.Verdict, bool) {
 
 // words tells a step in words.
 func words(st *trace.Step) finding.Sentence {
-	args := finding.Args{"To": st.To, "Orig": st.OrigTo, "Text": st.Text, "Where": where(st.Relay, st.RelayIP, st.Port), "IP": st.ClientIP, "Name": st.Client, "Delay": st.Delay,
+	args := finding.Args{"To": st.To, "Orig": st.OrigTo, "Text": st.Text, "Where": where(st.Relay, st.RelayIP+st.Socket, st.Port), "IP": st.ClientIP, "Name": st.Client, "Delay": st.Delay,
 		"Ref": st.Ref, "User": st.User, "TLS": st.TLS, "Filter": st.Filter, "Verdict": st.Verdict, "Folder": st.Folder, "Size": st.Size, "N": st.NRcpt, "Stage": st.Stage,
 		"Message": st.Message, "Who": client(&trace.Client{Name: st.Client, IP: st.ClientIP, User: st.User})}
 	if st.From != nil {
@@ -172,6 +172,10 @@ func words(st *trace.Step) finding.Sentence {
 		return finding.S("put on hold: {{.Text}}", args)
 	case event.Filter:
 		return filterWords(st, args)
+	case event.Policy:
+		if st.Filter != "" {
+			return policyWords(st, args)
+		}
 	case event.Sieve:
 		return sieveWords(st, args)
 	case event.ConnectError:
@@ -181,6 +185,15 @@ func words(st *trace.Step) finding.Sentence {
 		return finding.Raw(st.Text)
 	}
 	return finding.Raw(st.Line)
+}
+
+// policyWords tells what a policy server answered: greylisting, SPF, limits.
+func policyWords(st *trace.Step, args finding.Args) finding.Sentence {
+	args["Verdict"] = check.FilterVerdict(st.Verdict)
+	if st.Text != "" && st.Text != st.Verdict && len(st.Text) < 80 && !strings.Contains(st.Text, "; ") {
+		return finding.S("{{.Filter}}: {{.Verdict}} ({{.Text}})", args)
+	}
+	return finding.S("{{.Filter}}: {{.Verdict}}", args)
 }
 
 func filterWords(st *trace.Step, args finding.Args) finding.Sentence {

@@ -19,7 +19,7 @@ func (Dialect) Software() event.Software { return event.OpenDMARC }
 // Mine tells the milter's name.
 func (Dialect) Mine(program []byte) bool { return logs.Has(program, "opendmarc") }
 
-var name = []byte("opendmarc")
+var name, nameSPF = []byte("opendmarc"), []byte("opendmarc SPF")
 
 // Parse reads one line.
 func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
@@ -40,7 +40,8 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 		case "pass", "fail", "none", "temperror", "permerror":
 			e.Verdict = v
 		}
-	} else if logs.Has(rest, "SPF(") {
+	} else if logs.Has(rest, "SPF(") { // beside its own verdict
+		e.Filter = nameSPF
 		if i >= 0 {
 			e.Verdict, e.Method = rest[i+1:], rest[:i]
 		}

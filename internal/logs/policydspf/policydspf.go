@@ -41,6 +41,12 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 		if i := bytes.Index(b, []byte("SPF ")); i >= 0 {
 			e.Verdict = word(b[i+4:])
 		}
+		if _, why, ok := logs.Cut(b, "?s="); ok { // the page that explains a refusal is told whom it is about
+			e.ClientIP = after(why, "ip=")
+			if logs.Has(why, "mfrom") {
+				e.From = after(why, "id=")
+			}
+		}
 	}
 	for _, w := range [...]string{"Policy action=", "PREPEND ", "prepend ", "Received-SPF: ", ": SPF "} {
 		if r, ok := logs.After(b, w); ok {
@@ -57,7 +63,9 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	case "action":
 		e.Verdict = b
 	}
-	e.ClientIP, e.From, e.Helo = after(b, "client-ip="), bytes.Trim(after(b, "envelope-from="), "\"<>"), after(b, "helo=")
+	if e.ClientIP == nil {
+		e.ClientIP, e.From, e.Helo = after(b, "client-ip="), bytes.Trim(after(b, "envelope-from="), "\"<>"), after(b, "helo=")
+	}
 	if len(e.From) == 0 {
 		e.From = nil
 	}
