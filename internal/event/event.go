@@ -25,7 +25,7 @@ const (
 	Auth        // SMTP login worked: User, Method
 	AuthFailed  // SMTP login failed: User where known, Method, Text
 	Login       // a mailbox login worked (IMAP, POP3, ManageSieve): User, Method, Session
-	LoginFailed // a mailbox login failed
+	LoginFailed // a mailbox login failed; Action "lookup" where the password daemon says so, which serves the program that was logged in to
 	Logout      // a mailbox session ended; Text
 	Screen      // postscreen looked at a client: Verdict ("PASS NEW", "DNSBL rank 3"), Text
 	Policy      // a policy service spoke (greylisting, SPF, rate): Filter, Verdict, Text
@@ -246,6 +246,7 @@ type Event struct {
 	RelayPort  uint16 //
 	ClientPort uint16
 	NRcpt      int32
+	Attempts   int32 // LoginFailed: failures that the line tells together, 0 for one
 	Size       int64 // bytes, 0 where not told
 
 	QueueID   []byte // nil before the queue ("NOQUEUE")

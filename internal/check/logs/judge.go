@@ -274,7 +274,7 @@ func (j *judging) resources() {
 		case kind != "warning" && kind != "trouble" && kind != "error" && kind != "fatal" && kind != "panic":
 		case has(j.lim.ResourceWords, w.Key):
 			short = append(short, w)
-		case kind == "fatal" || kind == "panic" || kind == "trouble" && has(j.lim.DyingWords, w.Key):
+		case kind == "fatal" || kind == "panic" || (kind == "trouble" || kind == "error") && has(j.lim.DyingWords, w.Key):
 			dying = append(dying, w)
 		}
 	}

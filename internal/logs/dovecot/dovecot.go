@@ -251,6 +251,7 @@ var (
 	actRejected  = []byte("rejected")
 	actVacation  = []byte("vacation")
 	actDuplicate = []byte("duplicate")
+	actLookup    = []byte("lookup")
 	actFailed    = []byte("failed")
 )
 
@@ -311,6 +312,10 @@ func login(e *event.Event, b []byte) bool {
 		return loginTalk(e, b)
 	}
 	word := b[:at]
+	if _, n, ok := logs.Cut(word, "auth failed, "); ok {
+		v, _ := logs.Number(n)
+		e.Attempts = int32(min(v, 1000))
+	}
 	fields(e, b[at+2:])
 	e.Text = word
 	switch {
@@ -452,7 +457,7 @@ func lookup(e *event.Event, who, result []byte) bool {
 		e.Session = logs.Bare(sess)
 	}
 	if e.Kind = event.Stats; failedLookup(result) {
-		e.Kind = event.LoginFailed
+		e.Kind, e.Action = event.LoginFailed, actLookup
 	}
 	return true
 }

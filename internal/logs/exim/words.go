@@ -50,6 +50,8 @@ func clientLine(e *event.Event, b []byte) bool {
 		if _, from, ok := logs.Cut(rest, " from <"); ok {
 			e.From, _, _ = logs.Cut(from, ">")
 		}
+	case logs.Has(rest, "TLS error ") && farewell(rest):
+		e.Kind = event.Stats
 	case logs.Has(rest, "TLS error "), logs.Has(rest, "TLS session"):
 		e.Kind = event.TLSFailed
 	case logs.Has(rest, "discarded"), logs.Has(rest, "recipients refused"):
@@ -139,6 +141,16 @@ func rejected(e *event.Event, b []byte) bool {
 	return true
 }
 
+// farewell tells complaints about how a peer ended a session that had been established: no mail is lost to them.
+func farewell(b []byte) bool {
+	for _, w := range [...]string{"non-properly terminated", "(recv)", "(send)", "(SSL_read)", "(SSL_write)", "unexpected eof while reading"} {
+		if bytes.Contains(b, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
 // scanned reads what hosting panels have their ACL write about SpamAssassin's verdict: "SpamAssassin as li detected message
 // as NOT spam (-1.2)".
 func scanned(e *event.Event, b []byte) bool {
@@ -188,6 +200,7 @@ func session(e *event.Event, b []byte) bool {
 		e.Kind, e.Action, e.Stage = event.Reject, rejectWord, stageConnection
 	case logs.Has(b, "SMTP protocol"), logs.Has(b, "SMTP syntax error"), logs.Has(b, "SMTP call from "), logs.Has(b, "SMTP call dropped"):
 		e.Kind, e.Action = event.Reject, rejectWord
+	case logs.Has(b, "TLS error ") && farewell(b):
 	case logs.Has(b, "TLS error "), logs.Has(b, "TLS session: ") && e.QueueID != nil:
 		e.Kind = event.TLSFailed
 	}

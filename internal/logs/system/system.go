@@ -40,7 +40,7 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if !(holds(b, diskWords[:]) && !unit && !bytes.Contains(b, []byte("mounting V"))) && !((holds(b, kernelWords[:]) || holds(b, unitWords[:])) && holds(b, names[:])) {
 		return logs.Foreign
 	}
-	e.Kind, e.Level, e.Text = event.Trouble, event.Error, b
+	e.Kind, e.Level, e.Text = event.Trouble, event.Warn, b
 	if bytes.Contains(b, []byte("XFS (")) && !bytes.Contains(b, []byte("error")) && !bytes.Contains(b, []byte("orruption")) {
 		return logs.Foreign
 	}

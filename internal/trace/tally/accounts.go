@@ -37,16 +37,21 @@ type source struct {
 	oneMinute   int64            // failures in the minute of lastMin
 	lastMin     int64
 	peak        int64 // most failures in one minute
+	looked      int64 // failures that the password daemon told, and the program that asked it has not told yet
 }
 
 // login counts a login, of a mailbox or for submission, by account and by client address.
 func (t *Tally) login(r *rec, ok bool) {
+	n := int64(1)
 	if ok {
 		t.total.LoginsOK++
 		t.now.LoginsOK++
 	} else {
-		t.total.LoginsFailed++
-		t.now.LoginsFailed++
+		if n = t.failures(r); n == 0 {
+			return
+		}
+		t.total.LoginsFailed += n
+		t.now.LoginsFailed += n
 	}
 	if len(r.a) > 0 {
 		a := t.accounts.at(r.ha, r.a)
@@ -56,12 +61,29 @@ func (t *Tally) login(r *rec, ok bool) {
 			a.OK++
 			a.from(r)
 		} else {
-			a.Failed++
+			a.Failed += n
 		}
 	}
 	if len(r.b) > 0 {
-		t.sources.at(r.hb, r.b).login(r, ok)
+		t.sources.at(r.hb, r.b).login(r, ok, n)
 	}
+}
+
+// failures is how many failed logins a line adds: what the password daemon told of a client before is told again by the
+// program the client talked to, for several tries together.
+func (t *Tally) failures(r *rec) int64 {
+	n := max(1, r.size)
+	if len(r.b) == 0 {
+		return n
+	}
+	s := t.sources.at(r.hb, r.b)
+	if r.forward {
+		s.looked++
+		return n
+	}
+	again := min(n, s.looked)
+	s.looked -= again
+	return n - again
 }
 
 // firstOf is the earlier of two moments; 0 means none yet.
@@ -101,18 +123,18 @@ func network(ip netip.Addr) netip.Prefix {
 	return p
 }
 
-func (s *source) login(r *rec, ok bool) {
+func (s *source) login(r *rec, ok bool, n int64) {
 	s.First = firstOf(s.First, r.at)
 	s.Last = max(s.Last, r.at)
 	if ok {
 		s.OK++
 		return
 	}
-	s.Failed++
+	s.Failed += n
 	if m := r.at / int64(time.Minute); m != s.lastMin {
 		s.lastMin, s.oneMinute = m, 0
 	}
-	s.oneMinute++
+	s.oneMinute += n
 	s.peak = max(s.peak, s.oneMinute)
 	if len(r.a) == 0 {
 		return
@@ -121,7 +143,7 @@ func (s *source) login(r *rec, ok bool) {
 		s.users = map[string]int64{}
 	}
 	if _, known := s.users[string(r.a)]; known || len(s.users) < usersPerSource {
-		s.users[string(r.a)]++
+		s.users[string(r.a)] += n
 	}
 }
 
@@ -156,6 +178,6 @@ func (t *Tally) submitted(r *rec) {
 		a.peak, a.peakAt = a.inHour, t.nowAt
 	}
 	if r.b != nil {
-		t.sources.at(r.hb, r.b).login(r, true)
+		t.sources.at(r.hb, r.b).login(r, true, 1)
 	}
 }

@@ -39,6 +39,7 @@ type Part struct {
 	since, until int64
 	host         []byte
 	hostHash     uint64
+	versions     [16]int32 // by hash of direction and version of TLS: number of its record and one
 }
 
 // Reset empties the part for the next block.
@@ -46,7 +47,7 @@ func (p *Part) Reset() {
 	clear(p.recs)
 	p.recs, p.hours, p.scratch = p.recs[:0], p.hours[:0], p.scratch[:0]
 	p.first, p.last = 1<<62, 0
-	p.host = nil
+	p.host, p.versions = nil, [16]int32{}
 }
 
 func (p *Part) hash(b []byte) uint64 { return maphash.Bytes(p.seed, b) }
@@ -80,10 +81,12 @@ func (p *Part) Event(e *event.Event) {
 	case event.Connect:
 		p.connect(e)
 	case event.Received:
+		p.besides(e)
 		p.received(e)
 	case event.Active:
 		p.note(e, e.From, nil).size = e.Size
 	case event.Delivery:
+		p.besides(e)
 		p.delivery(e)
 	case event.Removed:
 		p.note(e, nil, nil)
@@ -92,6 +95,7 @@ func (p *Part) Event(e *event.Event) {
 	case event.Auth, event.AuthFailed, event.Login, event.LoginFailed:
 		r := p.note(e, e.User, e.ClientIP)
 		r.c, r.text = e.Method, e.Text
+		r.size, r.forward = int64(max(1, e.Attempts)), len(e.Action) == len("lookup") && string(e.Action) == "lookup"
 	case event.TLS, event.TLSFailed:
 		p.tls(e)
 	case event.Warning, event.Trouble, event.Started, event.Lost:
@@ -213,6 +217,15 @@ func (p *Part) reject(e *event.Event) {
 }
 
 // tls counts versions by direction: "in TLSv1.3", "out failed".
+// besides counts the TLS of a line that tells it beside something else, as Exim's do.
+func (p *Part) besides(e *event.Event) {
+	if e.TLSVersion == nil || e.Kind != event.Received && e.Status != event.Sent {
+		return
+	}
+	of := event.Event{Origin: e.Origin, Kind: event.TLS, TLSVersion: e.TLSVersion, Outbound: e.Kind == event.Delivery}
+	p.tls(&of)
+}
+
 func (p *Part) tls(e *event.Event) {
 	start := len(p.scratch)
 	dir := "in "
@@ -223,20 +236,23 @@ func (p *Part) tls(e *event.Event) {
 	if e.Kind == event.TLSFailed {
 		p.scratch = append(p.scratch, "failed"...)
 	} else {
-		p.scratch = append(p.scratch, e.TLSVersion...)
+		v := e.TLSVersion
+		if len(v) > 4 && string(v[:4]) == "TLS1" { // Exim's way of writing it
+			p.scratch = append(p.scratch, "TLSv"...)
+			v = v[3:]
+		}
+		p.scratch = append(p.scratch, v...)
 	}
 	key := p.scratch[start:len(p.scratch):len(p.scratch)]
 	h := p.hash(key)
-	for i := range p.recs { // the same few versions stand in every block
-		if r := &p.recs[i]; i < 64 && r.ha == h && (r.kind == event.TLS || r.kind == event.TLSFailed) {
-			r.size++
-			p.scratch = p.scratch[:start]
-			return
-		} else if i >= 64 {
-			break
-		}
+	at := &p.versions[h%uint64(len(p.versions))] // the same few versions stand in every block
+	if i := int(*at) - 1; i >= 0 && p.recs[i].ha == h {
+		p.recs[i].size++
+		p.scratch = p.scratch[:start]
+		return
 	}
 	p.note(e, key, nil).size = 1
+	*at = int32(len(p.recs))
 }
 
 func (p *Part) filter(e *event.Event) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/logs/dovecot"
 	"github.com/mailwhy/mailwhy/internal/logs/postfix"
 )
 
@@ -200,3 +201,34 @@ func BenchmarkPart(b *testing.B) {
 }
 
 var _ event.Sink = (*Part)(nil)
+
+// A failed login that the password daemon and the program that was logged in to both tell is one.
+func TestFailedLoginsOnce(t *testing.T) {
+	lines := []string{
+		"Nov 22 02:10:00 mx dovecot: auth: sql(li,203.0.113.9,<abc>): Password mismatch",
+		"Nov 22 02:10:02 mx dovecot: auth: sql(li,203.0.113.9,<abc>): Password mismatch",
+		"Nov 22 02:10:03 mx dovecot: auth: sql(li,203.0.113.9,<abc>): Password mismatch",
+		"Nov 22 02:10:09 mx dovecot: imap-login: Disconnected (auth failed, 3 attempts in 9 secs): user=<li>, method=PLAIN, rip=203.0.113.9, lip=192.0.2.1, TLS, session=<abc>",
+		"Nov 22 02:11:00 mx dovecot: auth: sql(wang,203.0.113.10): unknown user",
+		"Nov 22 02:11:01 mx postfix/smtpd[9]: warning: unknown[203.0.113.10]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+		"Nov 22 02:12:09 mx dovecot: imap-login: Disconnected (auth failed, 2 attempts in 9 secs): user=<zhao>, method=PLAIN, rip=203.0.113.11, lip=192.0.2.1, TLS, session=<abc>",
+	}
+	for _, c := range []struct {
+		lines []string
+		want  int64
+	}{{lines[:4], 3}, {lines[3:4], 3}, {lines[:3], 3}, {lines[4:6], 1}, {lines[5:6], 1}, {lines, 6}} {
+		in, err := logs.Open(write(t, c.lines...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ta := New(Options{})
+		var counts logs.Counts
+		if err := ta.Scan(t.Context(), in, in.Reader(time.UTC, []logs.Dialect{postfix.Dialect{}, dovecot.Dialect{}}), 0, &counts); err != nil {
+			t.Fatal(err)
+		}
+		in.Close()
+		if s := ta.Stats(0); s.Totals.LoginsFailed != c.want {
+			t.Errorf("%d failed logins, want %d in\n%s", s.Totals.LoginsFailed, c.want, strings.Join(c.lines, "\n"))
+		}
+	}
+}
