@@ -251,6 +251,9 @@ func sober(s []sighting) []sighting {
 		if n := len(out); n > 0 {
 			if g := gone(out[n-1], s[i]); g < 0 || g > jump {
 				for j := i + 1; j < len(s) && j <= i+soon; j++ {
+					if away := s[j-1].sec - s[i].sec; away < 0 || away > day { // it lived on there
+						break
+					}
 					if back := s[j].sec - out[n-1].sec; back >= 0 && back < 2*day && s[j].off-s[i].off < 1<<20 {
 						i = j
 						break
