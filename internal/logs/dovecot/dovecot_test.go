@@ -29,7 +29,7 @@ func TestLines(t *testing.T) {
 		{`Nov 22 01:45:23 mx1 dovecot: imap(li@mine.example)<77><abcdefgh>: Logged out in=1 out=2`,
 			`logout session=abcdefgh user=li@mine.example`},
 		{`Nov 22 01:45:23 mx1 dovecot: auth: passwd-file(li,192.0.2.1,<abcdefgh>): Password mismatch`,
-			`login-failed session=abcdefgh ip=192.0.2.1 user=li`},
+			`login-failed session=abcdefgh ip=192.0.2.1 user=li action=lookup`},
 		{`Nov 22 01:45:23 mx1 imap-login: Info: Login: user=<li>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, session=<x>`,
 			`login session=x ip=192.0.2.1 user=li`},
 		{`Nov 22 01:45:23 mx1 dovecot: lmtp(li)<1><sess>: Error: mkdir(/x) failed: No space left on device`,

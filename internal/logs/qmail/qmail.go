@@ -116,11 +116,13 @@ func read(e *event.Event, b []byte) bool {
 	return logs.Has(b, "qmail-") || logs.Has(b, "local: ") || logs.Has(b, "remote: ") || logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "vdelivermail: ") || logs.Has(b, "CHKUSER ") || logs.Has(b, "policy_check: ") || logs.Has(b, "simscan:") || logs.Has(b, "got SIG")
 }
 
+var stageRcpt, stageMail = []byte("RCPT"), []byte("MAIL")
+
 // checked reads a refusal of vpopmail's CHKUSER.
 func checked(e *event.Event, b []byte) bool {
-	e.Kind, e.Stage = event.Reject, []byte("RCPT")
+	e.Kind, e.Stage = event.Reject, stageRcpt
 	if logs.Has(b, "sender") {
-		e.Stage = []byte("MAIL")
+		e.Stage = stageMail
 	}
 	if _, r, ok := logs.Cut(b, "from <"); ok {
 		e.From, _, _ = logs.Cut(r, ":")

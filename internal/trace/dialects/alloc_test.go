@@ -47,7 +47,15 @@ var common = map[string][]string{
 	"opendkim":      {"Nov 22 01:45:23 mx1 opendkim[1]: 4ABCDEF123: DKIM-Signature field added (s=s2026, d=mine.example)"},
 	"opendmarc":     {"Nov 22 01:45:23 mx1 opendmarc[1]: 4ABCDEF123: partner.example pass"},
 	"clamav-milter": {"Nov 22 01:45:23 mx1 clamav-milter[12]: Clean message from <a@b.example> to <li@mine.example>"},
-	"fail2ban":      {"2026-11-22 01:50:59,123 fail2ban.actions        [99]: NOTICE  [postfix-sasl] Ban 192.0.2.1"},
+	"proxmox": {
+		"Nov 22 01:45:23 pmg pmg-smtp-filter[12]: A1B2C3D4E5F60: new mail message-id=<m@b.example>",
+		"Nov 22 01:45:23 pmg pmg-smtp-filter[12]: A1B2C3D4E5F60: accept mail to <li@mine.example> (5ABCDEF12) (rule: default-accept)",
+	},
+	"policy":   {"Nov 22 01:45:23 mx1 iredapd[12]: [192.0.2.1] RCPT, a@b.example -> li@mine.example, DUNNO [sasl_username=, sender=a@b.example, client_name=h.example, helo=h.example, process_time=0.0123s]"},
+	"cyrus":    {"Nov 22 01:45:23 mx1 cyrus/lmtpunix[12]: Delivered: <m@b.example> to mailbox: user.li"},
+	"courier":  {"Nov 22 01:45:23 mx1 imapd: LOGIN, user=li, ip=[::ffff:192.0.2.1], port=[4711], protocol=IMAP"},
+	"system":   {"Nov 22 01:45:23 mx1 kernel: Out of memory: Killed process 812 (clamd) total-vm:1804132kB"},
+	"fail2ban": {"2026-11-22 01:50:59,123 fail2ban.actions        [99]: NOTICE  [postfix-sasl] Ban 192.0.2.1"},
 }
 
 // header are the columns of the row above.
