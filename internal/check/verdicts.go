@@ -26,6 +26,11 @@ var filterVerdicts = [...]struct {
 }{
 	{"signed", finding.M("signed")},
 	{"pass", finding.M("passed")},
+	{"accept", finding.M("let through")},
+	{"dunno", finding.M("let through")},
+	{"block", finding.M("blocked")},
+	{"quarantine", finding.M("quarantined")},
+	{"not spam", finding.M("not spam")},
 	{"fail", finding.M("failed the test")},
 	{"passed", finding.M("let through")},
 	{"blocked", finding.M("blocked")},

@@ -78,12 +78,13 @@ func clientSentence(c *trace.Client) finding.Sentence {
 func timeline(j *trace.Journey) finding.Section {
 	s := finding.Section{Title: finding.S("timeline", nil),
 		Columns: []finding.Sentence{finding.S("when", nil), finding.S("host", nil), finding.S("program", nil), finding.S("queue id", nil), finding.S("what happened", nil)}}
-	day := ""
+	day, shown := "", ""
 	for i := range j.Steps {
 		st := &j.Steps[i]
-		if quiet(st) {
+		if quiet(st) || st.EventKind() == event.Related && st.Line == shown {
 			continue
 		}
+		shown = st.Line
 		if d := st.At.Format("2006-01-02 -0700"); !st.At.IsZero() && d != day {
 			day = d
 			s.Rows = append(s.Rows, finding.Cells(finding.Raw(d)))
@@ -178,6 +179,10 @@ func words(st *trace.Step) finding.Sentence {
 		}
 	case event.Sieve:
 		return sieveWords(st, args)
+	case event.Related:
+		if st.Ref == "" && st.To != "" {
+			return finding.S("for {{.To}}", args)
+		}
 	case event.ConnectError:
 		return finding.S("could not connect to {{.Where}}: {{.Text}}", args)
 	}

@@ -31,7 +31,6 @@ var (
 	accepted    = []byte("accept")
 	blocked     = []byte("block")
 	quarantined = []byte("quarantine")
-	scored      = []byte("score")
 )
 
 // Parse reads one line.
@@ -57,8 +56,11 @@ func ofMessage(e *event.Event, b []byte) {
 		return
 	}
 	if r, ok := logs.After(b, "SA score="); ok { // "2/5 time=1.234 …"
-		v, _ := logs.Number(r)
-		e.Verdict, e.Score = scored, float64(v)
+		n := bytes.IndexByte(r, ' ')
+		if n < 0 {
+			n = len(r)
+		}
+		e.Verdict = b[len("SA ") : len("SA score=")+n]
 		return
 	}
 	if r, ok := logs.After(b, "accept mail to "); ok { // "<b> (5ABCDEF12) (rule: x)"
