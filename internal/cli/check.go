@@ -27,6 +27,7 @@ type checkFlags struct {
 	dnsOnly  bool
 	parallel int
 	views    []string
+	since    sinceFlags
 }
 
 func (a *app) checkCommand() *cobra.Command {
@@ -41,6 +42,9 @@ Many domains come from -f FILE or standard input, one a line (# begins a comment
 	}
 	c.Flags().StringVarP(&f.file, "file", "f", "", a.say("read domains from a file, one a line; - is standard input"))
 	c.Flags().StringSliceVar(&f.views, "view", nil, a.say("hold the domain against what is asked by google, yahoo, microsoft or standards (repeatable)"))
+	c.Flags().StringVar(&f.since.when, "since", "", a.say("tell what is different from the last run (last), or from the last one before a time: 2026-11-22, 24h, 7d; this run is remembered, too"))
+	c.Flags().StringVar(&f.since.store, "store", "", a.say("with --since: folder of everything that is remembered"))
+	a.remoteFlags(c, &f.since.remoteFlags)
 	c.Flags().BoolVar(&f.dnsOnly, "dns-only", false, a.say("leave the mail servers alone: DNS checks only"))
 	c.Flags().IntVar(&f.parallel, "parallel", 100, a.say("domains checked at once"))
 	return c
@@ -63,6 +67,9 @@ func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
 		}
 		f.file = "-"
 	}
+	if err := f.since.fits(args, f.file); err != nil {
+		return err
+	}
 	env, err := a.env()
 	if err != nil {
 		return err
@@ -80,6 +87,11 @@ func (a *app) check(cmd *cobra.Command, args []string, f checkFlags) error {
 		r := domain.Survey(a.begin(cmd), env, name, domain.Options{})
 		for _, v := range views {
 			r.Sections = append(r.Sections, view.Section(v, view.Judge(v, r.Findings)))
+		}
+		if f.since.when != "" {
+			if err := a.compare(cmd.Context(), r, &f.since); err != nil {
+				return err
+			}
 		}
 		return a.show(r)
 	}

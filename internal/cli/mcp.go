@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -23,14 +22,15 @@ import (
 	"github.com/mailwhy/mailwhy/internal/render"
 	"github.com/mailwhy/mailwhy/internal/runs"
 	"github.com/mailwhy/mailwhy/internal/trace"
-	"github.com/mailwhy/mailwhy/internal/trace/dialects"
 	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
 )
 
 // mcpOptions are the flags of `mailwhy mcp`.
 type mcpOptions struct {
-	private, clear bool
+	private, clear      bool
+	store, passwordFile string // where messages are looked for, instead of log files
+	remoteFlags
 }
 
 func (a *app) mcpCommand() *cobra.Command {
@@ -40,8 +40,10 @@ func (a *app) mcpCommand() *cobra.Command {
 		Short: a.say("give assistants these tools over the Model Context Protocol (standard input and output)"),
 		Long: a.say(`Speaks the Model Context Protocol on standard input and output, so that an assistant can use mailwhy: a tool per survey, "trace" over the log files given (or the usual ones), and "rule". Every tool only looks; none changes anything or sends mail.
 
+With --store, "trace" asks the store of a mailwhy serve: its folder, or its ClickHouse servers. With --server and --token-file it asks a running one over its API, which adds the tools overview, queue and monitors; a token of a viewer is enough, and one of a helpdesk sees its domains only.
+
 What an assistant reads may tell it to look elsewhere: probes go to public addresses and the ports of mail, DNS and the web only, unless --allow-private is given. Addresses, hosts and subjects of logs become pseudonyms before they leave, unless --no-redact is given.`),
-		Example: "  mailwhy mcp\n  mailwhy mcp /var/log/mail.log",
+		Example: "  mailwhy mcp\n  mailwhy mcp /var/log/mail.log\n  mailwhy mcp --server https://mail.example/why --token-file ~/.config/mailwhy/token",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := a.begin(cmd)
 			s, err := a.mcpServer(o, args)
@@ -56,6 +58,9 @@ What an assistant reads may tell it to look elsewhere: probes go to public addre
 		},
 	}
 	c.Flags().BoolVar(&o.private, "allow-private", false, a.say("probes may go to private and loopback addresses"))
+	c.Flags().StringVar(&o.store, "store", "", a.say("look for messages in a store instead of log files: its folder, or clickhouse://…"))
+	a.storePasswordFlag(c, &o.passwordFile)
+	a.remoteFlags(c, &o.remoteFlags)
 	c.Flags().BoolVar(&o.clear, "no-redact", false, a.say("give addresses, hosts and subjects of logs as they are"))
 	return c
 }
@@ -81,7 +86,14 @@ func (a *app) mcpServer(o mcpOptions, logs []string) (*mcp.Server, error) {
 		}
 		s.AddTool(toolOf(&k), a.mcpRun(r, k))
 	}
-	a.mcpTrace(s, o, logs, know)
+	mail, err := a.openMail(o, logs)
+	if err != nil {
+		return nil, err
+	}
+	a.mcpTrace(s, mail, know)
+	if far, ok := mail.(*farMail); ok {
+		a.mcpFar(s, far)
+	}
 	a.mcpRule(s)
 	return s, nil
 }
@@ -216,7 +228,7 @@ func (a *app) mcpRun(r *runner, k runs.Kind) mcp.ToolHandler {
 }
 
 // mcpTrace adds the tool that follows messages through logs.
-func (a *app) mcpTrace(s *mcp.Server, o mcpOptions, logs []string, know *knowledge.Base) {
+func (a *app) mcpTrace(s *mcp.Server, mail mcpMail, know *knowledge.Base) {
 	fields := map[string]schemaField{
 		"what":      {Type: "string", Description: "message-id, queue id, address, *@domain, IP or network, host, domain, or part of a subject"},
 		"since":     {Type: "string", Description: "2026-11-22, RFC 3339, or so long ago: 90m, 24h, 7d"},
@@ -234,7 +246,7 @@ func (a *app) mcpTrace(s *mcp.Server, o mcpOptions, logs []string, know *knowled
 		if err != nil {
 			return failed(l, err), nil
 		}
-		reports, err := a.mcpSearch(ctx, words, o, logs, know)
+		reports, err := a.mcpSearch(ctx, words, mail, know)
 		if err != nil {
 			return failed(l, err), nil
 		}
@@ -261,7 +273,8 @@ func traceWords(in map[string]any, fields map[string]schemaField) (map[string]st
 // maxTraced is how many messages an assistant is given at most.
 const maxTraced = 20
 
-func (a *app) mcpSearch(ctx context.Context, words map[string]string, o mcpOptions, logs []string, know *knowledge.Base) ([]*finding.Report, error) {
+// mcpSearch looks for messages. What leaves has pseudonyms, unless it is to be clear.
+func (a *app) mcpSearch(ctx context.Context, words map[string]string, mail mcpMail, know *knowledge.Base) ([]*finding.Report, error) {
 	q, err := trace.ParseQuery(words["what"])
 	if err != nil {
 		return nil, usage(finding.S("{{.What}} is too short or matches everything", finding.Args{"What": words["what"]}), finding.S("give a message-id, a queue id, an address, an IP, a host or part of a subject", nil))
@@ -270,20 +283,16 @@ func (a *app) mcpSearch(ctx context.Context, words map[string]string, o mcpOptio
 	if err := f.fill(a, &q, time.Now()); err != nil {
 		return nil, err
 	}
-	inputs := a.openLogs(logs)
-	defer closeLogs(inputs)
-	found, err := trace.Scan(ctx, inputs, q, trace.Options{Dialects: dialects.All(), Local: time.Local, Workers: runtime.GOMAXPROCS(0)})
-	if err != nil {
-		return nil, err
-	}
-	defer found.Close()
 	what := words["what"]
-	if !o.clear {
-		found.Redact = &trace.Redactor{Key: []byte(rand.Text())}
-		what = found.Redact.Text(what)
+	if !mail.clear() {
+		q.Redact = &trace.Redactor{Key: []byte(rand.Text())}
+		what = q.Redact.Text(what)
 	}
 	var out []*finding.Report
-	for j := range found.Journeys(ctx) {
+	for j, err := range mail.journeys(ctx, q, words) {
+		if err != nil {
+			return nil, err
+		}
 		if out = append(out, journey.Report(j, what, know)); len(out) >= maxTraced {
 			break
 		}
