@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, fits, launch, login, open, patience, settle, visit } from "./browser.mjs";
+import { issuer } from "./issuer.mjs";
 import { mailLog } from "./mail.mjs";
 import { serve } from "./serve.mjs";
 
-let browser, server;
+let browser, server, corp;
 // reads waits until the page says what the expression wants: what a page shows may come a frame later.
 const reads = (page, re) => page.waitForFunction((r) => new RegExp(r).test(document.querySelector("main")?.innerText ?? ""), re.source);
 const says = (page, words, selector = "main") => page.waitForFunction(([s, w]) => document.querySelector(s)?.innerText.includes(w), [selector, words]);
@@ -20,7 +21,8 @@ const stored = (page) =>
 
 before(async () => {
   browser = await launch();
-  server = await serve(`[serve]\nbase_path = "/mail/why"\nresolvers = ["127.0.0.1:1"]\n[[intake]]\nkind = "files"\npaths = ["DIR/mail.log"]\n[[monitor]]\nid = "mine"\nkind = "domain"\ntitle = "Our domain"\nevery = "1h"\nfail_after = 1\n[monitor.args]\ndomain = "mine.invalid"\n`, { "mail.log": mailLog() });
+  corp = await issuer();
+  server = await serve(`[serve]\nbase_path = "/mail/why"\nresolvers = ["127.0.0.1:1"]\n[[intake]]\nkind = "files"\npaths = ["DIR/mail.log"]\n[[monitor]]\nid = "mine"\nkind = "domain"\ntitle = "Our domain"\nevery = "1h"\nfail_after = 1\n[monitor.args]\ndomain = "mine.invalid"\n[[oidc]]\nid = "corp"\nname = "Corporate login"\nissuer = "${corp.url}"\nclient_id = "mailwhy"\nclient_secret = "secret"\n[oidc.roles]\nviewer = ["staff"]\noperator = ["mail"]\n`, { "mail.log": mailLog() });
   const page = await open(browser, `${server.url}#/setup?token=${server.token}`);
   await page.waitForSelector('input[name="token"]');
   await accessible(page, "set-up");
@@ -36,6 +38,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   await server?.close();
+  await corp?.close();
 });
 
 const on = (name, options, f) =>
@@ -54,7 +57,7 @@ for (const [look, options] of Object.entries({ "wide and light": {}, "narrow, da
   on(`every page of the menu opens: ${look}`, { ...options, as: "li" }, async (page) => {
     const pages = await page.evaluate(() => [...document.querySelectorAll("nav ul a")].map((a) => a.getAttribute("href")));
     assert.ok(pages.includes("#/rules") && pages.includes("#/settings"), pages.join(" "));
-    for (const hash of [...pages, "#/settings/users", "#/settings/audit", "#/settings/tokens"]) {
+    for (const hash of [...pages, "#/settings/users", "#/settings/audit", "#/settings/tokens", "#/settings/shares", "#/settings/channels"]) {
       await visit(page, hash);
       await settle(page);
       assert.equal(await page.locator("[role=alert]").count(), 0, `${hash}: ${await page.locator("main").innerText()}`);
@@ -91,6 +94,60 @@ on("a wrong password is told", {}, async (page) => {
   await page.fill('input[name="password"]', "wrong");
   await page.click("form button.main");
   await says(page, "Name or password is wrong.");
+});
+
+on("who signs on with the company's service comes in with the role of the group", {}, async (page) => {
+  const elsewhere = () => page.faults.filter((f) => !f.includes(corp.url)); // the way over the service is what is tested
+  const signOn = async () => {
+    await page.getByRole("link", { name: "Log in with Corporate login" }).click();
+    await page.waitForURL((u) => u.href.startsWith(server.url));
+  };
+  await signOn();
+  await page.waitForSelector("nav .brand");
+  await visit(page, "#/settings");
+  await reads(page, /wang[\s\S]*viewer/);
+  assert.doesNotMatch(await page.locator("main").innerText(), /Users|Audit log/);
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.waitForSelector('input[name="password"]');
+  corp.who = { ...corp.who, groups: ["mail"] };
+  await signOn();
+  await page.waitForSelector("nav .brand");
+  await visit(page, "#/monitors", "main table");
+  await page.getByRole("link", { name: "Add a monitor" }).waitFor(); // an operator's
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.waitForSelector('input[name="password"]');
+  corp.who = { sub: "43", preferred_username: "nobody", groups: [] };
+  await signOn();
+  await page.waitForSelector('input[name="password"]'); // not let in, and told why
+  await says(page, "in none of the groups");
+  assert.deepEqual(elsewhere(), []);
+  page.faults.length = 0;
+});
+
+on("a channel is made, and a maintenance window is planned", { as: "li" }, async (page) => {
+  await visit(page, "#/settings/channels", "main");
+  await page.getByRole("button", { name: "Add a channel" }).click();
+  await page.locator("dialog select").first().selectOption("webhook");
+  await page.getByLabel("Name *").fill("day");
+  await page.getByLabel("Address of the service").fill("http://127.0.0.1:1/hook");
+  await page.getByRole("button", { name: "Save" }).click();
+  const row = page.getByRole("row", { name: /^day/ });
+  await row.getByRole("button", { name: "Send a test" }).click();
+  await says(page, "could not be sent to day");
+  await row.getByRole("button", { name: "Remove" }).click();
+  await page.locator("dialog button.danger").click();
+  await row.waitFor({ state: "detached" });
+  await visit(page, "#/monitors", "main table");
+  await page.getByRole("button", { name: "Plan maintenance" }).click();
+  await page.getByLabel("Reason").fill("new kernel");
+  await page.getByRole("button", { name: "Plan it" }).click();
+  const plan = page.locator("li", { hasText: "new kernel" });
+  await plan.waitFor();
+  await page.getByRole("link", { name: "Our domain" }).first().click();
+  await reads(page, /in maintenance until/);
+  await visit(page, "#/monitors", "main table");
+  await plan.getByRole("button", { name: "Remove" }).click();
+  await plan.waitFor({ state: "detached" });
 });
 
 on("the language is kept with the user", { as: "li" }, async (page) => {
@@ -139,12 +196,19 @@ on("a reply is explained live; the result has an address, a share link and a com
   await page.waitForSelector("main article h1");
   await accessible(page, "result");
   await page.getByRole("button", { name: "Share" }).click();
+  await page.getByRole("button", { name: "Make the link" }).click();
+  await page.waitForSelector(".shared input");
   const link = await page.locator(".shared input").inputValue();
   assert.ok(link.startsWith(server.url + "#/shared/"), link);
   const guest = await open(browser, link, { lang: "zh-CN" });
   await says(guest, "收件人不存在");
   assert.equal(await guest.locator("nav").count(), 0);
   assert.deepEqual(guest.faults, []);
+  await visit(page, "#/settings/shares", "main table");
+  await page.getByRole("button", { name: "End it now" }).first().click();
+  await says(page, "Nothing is shared.");
+  await guest.reload();
+  await guest.waitForSelector("[role=alert]");
   await guest.context().close();
   await visit(page, "#/check");
   await page.waitForSelector(".history a");
