@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,6 +122,44 @@ var witnesses = []witness{
 	{name: "old", addr: "11.0.50.8", start: unbound("old", forward("11.0.50.18")...), prime: past("11.0.50.18", "600")},
 }
 
+// tardiness is how long the slow resolver thinks; the tool calls more than a second slow.
+const tardiness = 1500 * time.Millisecond
+
+// tardy is a resolver that passes questions on to the lab's Unbound and lets every answer wait.
+func tardy(w *World, addr string) (io.Closer, error) {
+	var in net.PacketConn
+	err := w.Servers.Do(func() (err error) { in, err = net.ListenPacket("udp", joinPort(addr, 53)); return err })
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := in.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			question := slices.Clone(buf[:n])
+			time.AfterFunc(tardiness, func() {
+				out, err := w.Servers.DialContext(context.Background(), "udp", joinPort(ResolverV4, 53))
+				if err != nil {
+					return
+				}
+				defer out.Close()
+				_ = out.SetDeadline(time.Now().Add(10 * time.Second))
+				answer := make([]byte, 4096)
+				if _, err := out.Write(question); err != nil {
+					return
+				}
+				if n, err := out.Read(answer); err == nil {
+					_, _ = in.WriteTo(answer[:n], from)
+				}
+			})
+		}
+	}()
+	return in, nil
+}
+
 // courtCase is a look at the name by one machine: its resolver, its hosts file.
 type courtCase struct {
 	name   string
@@ -128,6 +168,8 @@ type courtCase struct {
 	args   []string
 	state  string
 	want   []string
+	allow  []string
+	client string // the machine that asks
 }
 
 var courtCases = []courtCase{
@@ -142,6 +184,8 @@ var courtCases = []courtCase{
 	{name: "old", system: "old", state: "warning", want: []string{"warning resolve.propagation: 11.0.7.77"}},
 	{name: "dead", system: deadV4, state: "broken", want: []string{"error resolve.resolver-dead"}},
 	{name: "lame", system: blocklistV4, state: "broken", want: []string{"error resolve.resolver-lame"}},
+	{name: "slow", system: "slow", state: "warning", want: []string{"warning resolve.resolver-slow"}},
+	{name: "intercepted", client: "noptr", system: "sound", state: "broken", want: []string{"error resolve.intercepted: and offers recursion"}, allow: []string{"resolve.authority", "resolve.agree"}},
 	{name: "hosts", system: "sound", hosts: "11.0.7.55 " + courtName, state: "warning", want: []string{"warning resolve.hosts-file: 11.0.7.55"}},
 }
 
@@ -183,6 +227,25 @@ func TestCourt(t *testing.T) {
 			}
 		}
 	}
+	if err := w.Servers.Batch("addr add 11.0.50.9/32 dev lo"); err != nil {
+		t.Fatal(err)
+	}
+	slow, err := tardy(w, "11.0.50.9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = slow.Close() })
+	addrs["slow"] = "11.0.50.9"
+	// A box on this client's line answers every question itself, wherever it was sent.
+	line := w.clients["noptr"]
+	if err := line.Filter("table ip box { chain output { type nat hook output priority -100; udp dport 53 dnat to 11.0.50.1; tcp dport 53 dnat to 11.0.50.1; }; }"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := line.Filter("delete table ip box"); err != nil {
+			t.Error(err)
+		}
+	})
 	outs := make([]rowOutcome, len(courtCases))
 	var wg sync.WaitGroup
 	for i, c := range courtCases {
@@ -203,7 +266,7 @@ func TestCourt(t *testing.T) {
 	wg.Wait()
 	for i, c := range courtCases {
 		t.Run(c.name, func(t *testing.T) {
-			rowCase{state: c.state, want: c.want, allow: []string{"resolve.resolver-slow"}}.judge(t, outs[i])
+			rowCase{state: c.state, want: c.want, allow: append(c.allow, "resolve.resolver-slow")}.judge(t, outs[i])
 		})
 	}
 }
@@ -247,5 +310,5 @@ func (c *courtCase) run(ctx context.Context, w *World, bin, dir, system string) 
 }
 
 func (c *courtCase) command(ctx context.Context, w *World, script string, args []string) *exec.Cmd {
-	return w.clients[""].Command(ctx, "unshare", append([]string{"--mount", "sh", "-c", script + "exec \"$0\" \"$@\""}, args...)...)
+	return w.clients[c.client].Command(ctx, "unshare", append([]string{"--mount", "sh", "-c", script + "exec \"$0\" \"$@\""}, args...)...)
 }
