@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -13,17 +15,20 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 )
 
 func (a *app) blocklistCommand() *cobra.Command {
 	var opt blocklist.Options
-	var keys, file string
+	var keys, file, data string
 	c := &cobra.Command{
 		Use:   "blocklist ADDRESS|DOMAIN…",
 		Short: a.say("ask DNS blocklists about addresses and domains, believing only lists that pass their own test"),
 		Long: a.say(`Asks all DNS blocklists of the table at once about each address (IPv4, IPv6) and domain. Every list is tested in the same run by its own test entries; lists that are dead, refuse this resolver, list everything or answer nonsense are shown as not tested, never as a listing.
 
-Many subjects come as arguments or from -f FILE, one a line (# begins a comment); a table follows at the end (whole reports with -v), or one JSON line per subject with --json.`),
+Many subjects come as arguments or from -f FILE, one a line (# begins a comment); a table follows at the end (whole reports with -v), or one JSON line per subject with --json.
+
+Where mailwhy serve keeps its data, or in the folder of --data, is remembered since when a list names what is asked about, and the report of a single subject ends with that history. A list that could not be tested neither begins nor ends anything.`),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && file == "" {
 				return usage(finding.S("no address and no domain given", nil), finding.S("give one IP address or domain or more, or a list with -f FILE", nil))
@@ -40,6 +45,11 @@ Many subjects come as arguments or from -f FILE, one a line (# begins a comment)
 				if err != nil {
 					return err
 				}
+				done, err := a.pastListings(cmd, data, env, &opt)
+				if err != nil {
+					return err
+				}
+				defer done()
 				r, err := blocklist.Survey(a.begin(cmd), env, []string{s}, opt)
 				if err != nil {
 					return err
@@ -52,7 +62,30 @@ Many subjects come as arguments or from -f FILE, one a line (# begins a comment)
 	c.Flags().StringVarP(&file, "file", "f", "", a.say("read addresses and domains from a file, one a line; - is standard input"))
 	c.Flags().StringArrayVar(&opt.Only, "list", nil, a.say("ask this list only, by its id or zone (repeatable)"))
 	c.Flags().StringVar(&keys, "keys", "", a.say("TOML file of keys by list id, such as spamhaus-zen = \"…\""))
+	c.Flags().StringVar(&data, "data", "", a.say("keep and show since when lists name it, in this directory (default: that of mailwhy serve, where there is one)"))
 	return c
+}
+
+// pastListings opens the memory of listings: the folder named, or that of mailwhy serve where there is one. A replay has
+// none.
+func (a *app) pastListings(cmd *cobra.Command, data string, env *check.Env, opt *blocklist.Options) (done func(), err error) {
+	asked := data != ""
+	if !asked {
+		data = a.dataFolder()
+		if _, err := os.Stat(filepath.Join(data, "state.db")); err != nil || a.tape != nil {
+			return func() {}, nil
+		}
+	}
+	st, err := sqlite.OpenState(cmd.Context(), data, env.Now)
+	switch {
+	case err != nil && asked:
+		return nil, unreadable(data, err)
+	case err != nil:
+		a.warn(finding.S("the history of listings cannot be read: {{.Text}}", finding.Args{"Text": err.Error()}))
+		return func() {}, nil
+	}
+	opt.History = st
+	return func() { st.Close() }, nil
 }
 
 // listSubject reads an address or a domain.

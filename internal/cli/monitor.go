@@ -93,7 +93,7 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 					return nil, err
 				}
 			}
-			doors := &monitor.Doors{Env: &e, Threat: a.threatDoor(&cfg.Threat, &e, data)}
+			doors := &monitor.Doors{Env: &e, Threat: a.threatDoor(&cfg.Threat, &e, data), Listings: st}
 			a.localDoors(doors)
 			return doors, nil
 		},

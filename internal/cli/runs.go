@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -247,6 +248,11 @@ func runIP(args map[string]string) (finding.Subject, survey, error) {
 }
 
 func runBlocklist(args map[string]string) (finding.Subject, survey, error) {
+	return runBlocklistWith(nil, args)
+}
+
+// runBlocklistWith shows what was seen before as well.
+func runBlocklistWith(past blocklist.History, args map[string]string) (finding.Subject, survey, error) {
 	s := strings.TrimSpace(args["subject"])
 	target := finding.Subject{}
 	if ip, err := netip.ParseAddr(s); err == nil {
@@ -259,7 +265,7 @@ func runBlocklist(args map[string]string) (finding.Subject, survey, error) {
 		target = finding.Domain(d)
 	}
 	return target, func(ctx context.Context, env *check.Env) (*finding.Report, error) {
-		return blocklist.Survey(ctx, env, []string{target.Name}, blocklist.Options{})
+		return blocklist.Survey(ctx, env, []string{target.Name}, blocklist.Options{History: past})
 	}, nil
 }
 
@@ -353,7 +359,18 @@ type runner struct {
 	more   []runKind // beside runKinds: what this server alone has
 }
 
-func (r *runner) kinds() []runKind { return append(runKinds[:len(runKinds):len(runKinds)], r.more...) }
+// kinds are runKinds with those of this server, which take the place of one of the same name.
+func (r *runner) kinds() []runKind {
+	out := slices.Clone(runKinds)
+	for _, k := range r.more {
+		if i := slices.IndexFunc(out, func(o runKind) bool { return o.Kind.Kind == k.Kind.Kind }); i >= 0 {
+			out[i] = k
+			continue
+		}
+		out = append(out, k)
+	}
+	return out
+}
 
 // Kinds lists what can be run.
 func (r *runner) Kinds() []runs.Kind {

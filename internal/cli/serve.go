@@ -290,7 +290,7 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 	v.web = web.Options{
 		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Log: v.log, Now: v.now,
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
-		Runner: &runner{newEnv: v.newEnv, more: v.threatKind()}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
+		Runner: &runner{newEnv: v.newEnv, more: append(v.threatKind(), v.blocklistKind()...)}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}
 	if v.web.SignOns, err = signOns(v.cfg.OIDC); err == nil {
 		v.web.UI, err = web.UI()

@@ -110,6 +110,17 @@ func (v *service) threatKind() []runKind {
 	}}
 }
 
+// blocklistKind is the run of the page with a memory.
+func (v *service) blocklistKind() []runKind {
+	for _, k := range runKinds {
+		if k.Kind.Kind == "blocklist" {
+			k.prepare = func(args map[string]string) (finding.Subject, survey, error) { return runBlocklistWith(v.state, args) }
+			return []runKind{k}
+		}
+	}
+	return nil
+}
+
 // problem says what is wrong with [threat], nil for nothing.
 func (c *ThreatConfig) problem() error {
 	for i, m := range c.MISP {

@@ -69,7 +69,7 @@ func (v *service) monitorDoors(_ context.Context, from *monitor.Vantage, page bo
 	if err != nil {
 		return nil, err
 	}
-	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow, Threat: v.threatDoor()}
+	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow, Threat: v.threatDoor(), Listings: v.state}
 	if page {
 		return d, nil
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
+	"github.com/mailwhy/mailwhy/internal/check/blocklist"
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
@@ -56,14 +57,15 @@ type Measure struct {
 
 // Doors are what a run may touch. What is nil is not to be had here: a kind that needs it could not test.
 type Doors struct {
-	Env    *check.Env
-	Secret func(file string) (string, error)                                                       // the first line of a file
-	Queue  func(context.Context) (*finding.Report, map[string]float64, error)                      // the mail queue of this machine
-	Logs   func(ctx context.Context, files []string, since time.Duration) (*finding.Report, error) // log files of this machine
-	Flow   func(ctx context.Context, q FlowQuery) (count int64, stored time.Time, err error)       // what the store saw; stored: the newest it has
-	Threat func(ctx context.Context, what []string) (*finding.Report, error)                       // sources of threat intelligence
-	Close  func()                                                                                  // after the run; may be nil
-	Before []byte                                                                                  // Result.Snapshot of the run before
+	Env      *check.Env
+	Secret   func(file string) (string, error)                                                       // the first line of a file
+	Queue    func(context.Context) (*finding.Report, map[string]float64, error)                      // the mail queue of this machine
+	Logs     func(ctx context.Context, files []string, since time.Duration) (*finding.Report, error) // log files of this machine
+	Flow     func(ctx context.Context, q FlowQuery) (count int64, stored time.Time, err error)       // what the store saw; stored: the newest it has
+	Threat   func(ctx context.Context, what []string) (*finding.Report, error)                       // sources of threat intelligence
+	Listings blocklist.History                                                                       // what blocklists said before
+	Close    func()                                                                                  // after the run; may be nil
+	Before   []byte                                                                                  // Result.Snapshot of the run before
 }
 
 // FlowQuery asks how many messages there were.

@@ -421,7 +421,7 @@ func blocklistKind() Kind {
 				name, _ := hostName(s)
 				subjects = append(subjects, name)
 			}
-			r, err := blocklist.Survey(ctx, d.Env, subjects, blocklist.Options{Only: c.Lists})
+			r, err := blocklist.Survey(ctx, d.Env, subjects, blocklist.Options{Only: c.Lists, History: d.Listings})
 			if err != nil {
 				return nil, err
 			}

@@ -289,11 +289,16 @@ func Survey(ctx context.Context, env *check.Env, subjects []string, opt Options)
 	if err != nil {
 		return nil, err
 	}
+	if opt.History != nil && ctx.Err() == nil {
+		if err := remember(ctx, opt.History, f, start); err != nil {
+			return nil, err
+		}
+	}
 	target := subjectOf(&f.Subjects[0])
 	if len(f.Subjects) > 1 {
 		target.Name = joined(subjects)
 	}
-	r := check.NewReport(env, "blocklist", target, start, Judge(f), Sections(f), f)
+	r := check.NewReport(env, "blocklist", target, start, Judge(f), append(Sections(f), pastSections(f)...), f)
 	if h := notListed(f, target); h != nil {
 		r.Headline = *h
 	}

@@ -71,6 +71,7 @@ type Subject struct {
 	Name    string  `json:"name"`
 	Kind    string  `json:"kind"` // "v4", "v6", "domain"
 	Entries []Entry `json:"entries"`
+	History []Spell `json:"history,omitempty"` // the newest first
 }
 
 // Count tells how many lists are in a state.
@@ -105,6 +106,8 @@ type Facts struct {
 type Options struct {
 	Keys map[string]string // by list id: Spamhaus DQS and the like. Secret
 	Only []string          // ids or zones; empty: all
+
+	History History // what was seen before, and where to keep what is seen now; nil: nowhere
 }
 
 // Look asks all lists about all subjects at once. The error is non-nil only when the table cannot be read.

@@ -41,6 +41,7 @@ var migrations = []string{
 	reportsSchema,
 	runtimeSchema,
 	runsShares,
+	listingsSchema,
 }
 
 // OpenState opens state.db in the folder, makes both where they do not exist, and brings the schema up to date.
