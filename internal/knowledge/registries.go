@@ -33,8 +33,16 @@ type RPKISource struct {
 	Source string `toml:"source"`
 }
 
-// Registries reads registries.toml.
-func (b *Base) Registries() (*Registries, error) { return load[Registries](b, "registries.toml") }
+// Registries reads registries.toml, and IANA's bootstrap files where the admin's folder holds them.
+func (b *Base) Registries() (*Registries, error) {
+	r, err := load[Registries](b, "registries.toml")
+	if err != nil {
+		return nil, err
+	}
+	own := *r
+	own.RDAP = slices.Clone(r.RDAP)
+	return &own, own.bootstrap(b)
+}
 
 // ForIP gives the base URL of the server for an address: of the longest prefix, else the fallback; "" where the table
 // has neither.

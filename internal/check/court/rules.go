@@ -45,7 +45,7 @@ var (
 		OK:     "{{.Type}}: {{list .Who}} {{plural (len .Who) \"gives\" \"give\"}} the declared answer {{.Value}}",
 		Why:    "That is right where the inside has a view of its own, and wrong anywhere else.",
 		Repair: "If it is meant so, declare it with --expect; if not, take the entry out of the resolver.",
-		Refs:   []finding.Ref{finding.RFC(8499, "6")},
+		Refs:   []finding.Ref{finding.RFC(9499, "6")},
 	}
 	ruleExpected = &finding.Rule{
 		ID: "resolve.expected", Severity: finding.Warning, Owner: finding.OwnerSelf,
@@ -92,7 +92,7 @@ var (
 		Title: "the answer depends on who asks",
 		Says:  "{{.Type}}: {{.N}} different answers from {{.From}} places; the name is served by place or load",
 		Why:   "Then different answers are no sign of a fault, and a change cannot be watched this way.",
-		Refs:  []finding.Ref{finding.RFC(7871, "7.1")},
+		Refs:  []finding.Ref{finding.RFC(7871, "1")},
 	}
 	ruleIntercepted = &finding.Rule{
 		ID: "resolve.intercepted", Severity: finding.Error, Owner: finding.OwnerNetwork,
