@@ -151,11 +151,13 @@ func (a *app) listSubjects(args []string, in io.Reader, yield func(string) bool)
 	}
 	sc := bufio.NewScanner(in)
 	sc.Buffer(make([]byte, 4096), 1<<20)
+	some := false
 	for n := 1; sc.Scan(); n++ {
 		s, _, _ := strings.Cut(sc.Text(), "#")
 		if s = strings.TrimSpace(s); s == "" {
 			continue
 		}
+		some = true
 		x, err := listSubject(s)
 		if err != nil {
 			a.warn(finding.S("{{.Where}}{{.Name}} is neither an address nor a domain: left out", finding.Args{"Where": fmt.Sprintf("%d: ", n), "Name": shorten(s)}))
@@ -165,6 +167,10 @@ func (a *app) listSubjects(args []string, in io.Reader, yield func(string) bool)
 		if !yield(x) {
 			return
 		}
+	}
+	if !some {
+		a.warn(finding.S("the list (-f) is empty", nil))
+		a.leftOut.Store(true)
 	}
 	if err := sc.Err(); err != nil {
 		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": "-f", "Text": err.Error()}))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mailwhy/mailwhy/internal/check/bounce"
+	"github.com/mailwhy/mailwhy/internal/check/eml"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail/dsn"
 )
@@ -86,6 +88,12 @@ func (b *bouncer) file(name string) error {
 		b.app.warn(finding.S("{{.File}} is bigger than {{size .Limit}}: only that much of it is read; split the mailbox", finding.Args{"File": name, "Limit": maxMailFile}))
 		b.app.untested()
 	}
+	if bytes.IndexByte(raw[:min(len(raw), 8<<10)], 0) >= 0 {
+		if _, err := eml.Read(bytes.NewReader(raw), name); err != nil {
+			b.app.unread(name, err)
+			return nil
+		}
+	}
 	mails := dsn.Split(raw)
 	for i, m := range mails {
 		label := name
@@ -147,6 +155,10 @@ func (a *app) mailFiles(args []string) []string {
 		})
 		if err != nil {
 			a.unread(name, err)
+		}
+		if len(below) == 0 {
+			a.warn(finding.S("{{.File}} holds no files", finding.Args{"File": name}))
+			a.untested()
 		}
 		slices.Sort(below)
 		out = append(out, below...)

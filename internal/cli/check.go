@@ -184,11 +184,18 @@ func (a *app) domains(args []string, in io.Reader, yield func(string) bool) {
 	}
 	sc := bufio.NewScanner(in)
 	sc.Buffer(make([]byte, 4096), 1<<20)
+	some := false
 	for n := 1; sc.Scan(); n++ {
 		s, _, _ := strings.Cut(sc.Text(), "#")
-		if s = strings.TrimSpace(s); s != "" && !give(s, fmt.Sprintf("%d: ", n)) {
+		s = strings.TrimSpace(s)
+		some = some || s != ""
+		if s != "" && !give(s, fmt.Sprintf("%d: ", n)) {
 			return
 		}
+	}
+	if !some {
+		a.warn(finding.S("the list (-f) is empty", nil))
+		a.leftOut.Store(true)
 	}
 	if err := sc.Err(); err != nil {
 		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": "-f", "Text": err.Error()}))

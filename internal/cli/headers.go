@@ -67,7 +67,7 @@ func (a *app) unread(name string, err error) {
 	case errors.Is(err, eml.ErrNoHeader):
 		a.warn(finding.S("{{.File}} holds no header fields", finding.Args{"File": name}))
 	default:
-		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": name, "Text": reason(err)}))
+		a.warn(finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": name, "Text": because(err)}))
 	}
 	if a.status == exitOK {
 		a.status = exitUntested

@@ -10,12 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/logs/queue"
 	"github.com/mailwhy/mailwhy/internal/render"
 )
 
@@ -73,7 +75,7 @@ func (e *readError) Unwrap() error { return e.err }
 // unreadable makes an error for an input that could not be read (exit status 2).
 func unreadable(name string, err error) error {
 	return &readError{
-		what: finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": name, "Text": reason(err)}),
+		what: finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": name, "Text": because(err)}),
 		err:  err,
 	}
 }
@@ -85,6 +87,23 @@ func reason(err error) string {
 		return pe.Err.Error()
 	}
 	return err.Error()
+}
+
+// because is reason in the reader's language, for the errors people meet.
+func because(err error) finding.Sentence {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return finding.S("there is no such file", nil)
+	case errors.Is(err, fs.ErrPermission):
+		return finding.S("permission denied", nil)
+	case errors.Is(err, syscall.EISDIR):
+		return finding.S("it is a folder", nil)
+	case errors.Is(err, queue.ErrEmpty):
+		return finding.S("it holds no queue listing", nil)
+	case errors.Is(err, queue.ErrUnknown):
+		return finding.S("it is no queue listing of Postfix, Exim or Sendmail", nil)
+	}
+	return finding.Raw(reason(err))
 }
 
 // complain prints an error with its hint and gives the exit status.
@@ -106,7 +125,7 @@ func (a *app) complain(err error) int {
 	}
 	fmt.Fprintf(a.errw, "mailwhy: %s\n", render.Clean(what.In(a.lang)))
 	if !hint.IsZero() {
-		fmt.Fprintf(a.errw, "%s %s\n", a.say("hint:"), render.Clean(hint.In(a.lang)))
+		fmt.Fprintln(a.errw, render.Clean(finding.S("hint: {{.Hint}}", finding.Args{"Hint": hint}).In(a.lang)))
 	}
 	return status
 }

@@ -22,13 +22,16 @@ func (a *app) sieveCommand() *cobra.Command {
 	var acc account
 	var newest int
 	c := &cobra.Command{
-		Use:   "sieve [--script FILE] [--message FILE | --messages DIR|MBOX | --account ADDRESS]",
+		Use:   "sieve [FILE | --script FILE] [--message FILE | --messages DIR|MBOX | --account ADDRESS]",
 		Short: a.say("read a Sieve filter: what is wrong with it, and which line does what to a message"),
 		Long: a.say(`Reads a Sieve filter: faults with their lines, and rules that never match or are never reached. With a message it runs the filter and says which line fired, what happens to the message and why; with many messages, which of them would be thrown away, refused, filed or sent on. With --account it runs the filter that is active on the server (or that of --script) over the newest messages of the inbox.
 
 Nothing is sent, filed or changed. The envelope is taken from Return-Path and Delivered-To; give --from and --to where you know better.`),
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: a.nArgs(0, 1, "at most one filter"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && script == "" {
+				script = args[0]
+			}
 			if script == "" && address == "" || message != "" && len(many) > 0 || address != "" && message+strings.Join(many, "") != "" {
 				return usage(finding.S("sieve wants --script FILE or --account ADDRESS and, if at all, one of --message and --messages", nil), finding.S("see {{.Cmd}} --help", finding.Args{"Cmd": cmd.CommandPath()}))
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
+	lines "github.com/mailwhy/mailwhy/internal/logs"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
 )
 
@@ -36,12 +37,29 @@ type judging struct {
 
 func (j *judging) say(f finding.Finding) { j.out = append(j.out, f) }
 
+// because says why a log could not be read, in the reader's language where the reason is one of ours.
+func because(text string) finding.Sentence {
+	switch text {
+	case lines.ErrBinary.Error():
+		return finding.S("it is binary, not a log", nil)
+	case lines.ErrEmpty.Error():
+		return finding.S("it is empty", nil)
+	case lines.ErrDirectory.Error():
+		return finding.S("it is a folder", nil)
+	case "no such file or directory":
+		return finding.S("there is no such file", nil)
+	case "permission denied":
+		return finding.S("permission denied", nil)
+	}
+	return finding.Raw(text)
+}
+
 func (j *judging) inputs() {
 	for _, file := range j.f.Files {
 		s := finding.Subject{Kind: finding.KindFile, Name: file.Name}
 		switch {
 		case file.Error != "":
-			j.say(ruleRead.Untested(s, finding.S("{{.File}} could not be read: {{.Text}}", finding.Args{"File": file.Name, "Text": file.Error})))
+			j.say(ruleRead.Untested(s, finding.S("{{.File}} could not be read: {{.Text}}", finding.Args{"File": file.Name, "Text": because(file.Error)})))
 		case file.Lines.Mail == 0:
 			j.say(ruleRead.Failed(s, finding.Args{"File": file.Name}).
 				Saw(finding.S("{{.N}} {{plural .N \"line\" \"lines\"}}, none of a mail program", finding.Args{"N": file.Lines.Lines}), finding.S("lines of Postfix, Exim, Sendmail, Dovecot …", nil)))
