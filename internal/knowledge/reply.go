@@ -84,6 +84,7 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 	hay := normalize(text)
 	status := t.enhanced.lookup(r.Enhanced)
 	m, ok := t.best(hay, &r, ctx, status)
+	ok = ok && (!yes(hay) || m.row.Code != "")
 	if ok && m.row.Weight < 0 && status != nil && status.Firm && !status.Broad && m.row.Enhanced == "" || ok && m.row.Weight < -1 && status != nil && status.Cause != "" && (!status.Broad || m.row.Weight < -2) {
 		ok = false // vague words do not beat a telling status
 	}
@@ -108,7 +109,7 @@ func (t *replyTable) read(text string, ctx ReplyContext) Reading {
 // byWords reads the sentence by its words where no phrase is known or only a vague one, unless a status that means one
 // thing speaks of another matter.
 func (t *replyTable) byWords(text string, r *Reading, m match, ok bool, status *Enhanced) (*WordMeaning, string) {
-	if ok && !vaguePhrase(m.row) {
+	if ok && !vaguePhrase(m.row) || yes(text) {
 		return nil, ""
 	}
 	meaning, words := t.words.Read(text, r.Code)
@@ -122,6 +123,12 @@ func (t *replyTable) byWords(text string, r *Reading, m match, ok bool, status *
 		}
 	}
 	return meaning, words
+}
+
+// yes tells a reply that refuses nothing: 2xx or 3xx (RFC 5321 section 4.2.1). Greetings warn of what would be refused.
+func yes(reply string) bool {
+	reply = strings.TrimSpace(reply)
+	return len(reply) > 3 && (reply[0] == '2' || reply[0] == '3') && isDigit(reply[1]) && isDigit(reply[2]) && (reply[3] == ' ' || reply[3] == '-')
 }
 
 // vaguePhrase tells that a sentence's words may say more than the phrase: it says who was refused, or that there is
