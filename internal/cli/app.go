@@ -82,11 +82,12 @@ Exit status: 1 if a finding reaches --fail-on (default error); else 2 if somethi
 	c.SetIn(a.in)
 	a.globalFlags(c)
 	c.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(finding.Raw(err.Error()), finding.S("see {{.Cmd}} --help", finding.Args{"Cmd": cmd.CommandPath()}))
+		return usage(badFlag(err), finding.S("see {{.Cmd}} --help", finding.Args{"Cmd": cmd.CommandPath()}))
 	})
 	for _, build := range commands {
 		c.AddCommand(build(a))
 	}
+	addExamples(c)
 	a.localiseHelp(c)
 	return c
 }

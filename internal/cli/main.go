@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs/queue"
 	"github.com/mailwhy/mailwhy/internal/render"
@@ -104,6 +106,30 @@ func because(err error) finding.Sentence {
 		return finding.S("it is no queue listing of Postfix, Exim or Sendmail", nil)
 	}
 	return finding.Raw(reason(err))
+}
+
+// badFlag says in the reader's language what pflag says of a flag.
+func badFlag(err error) finding.Sentence {
+	var none *pflag.NotExistError
+	var bare *pflag.ValueRequiredError
+	var bad *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &none):
+		return finding.S("there is no flag {{.Flag}}", finding.Args{"Flag": dashed(none.GetSpecifiedName())})
+	case errors.As(err, &bare):
+		return finding.S("{{.Flag}} wants a value", finding.Args{"Flag": dashed(bare.GetSpecifiedName())})
+	case errors.As(err, &bad):
+		return finding.S("{{.Value}} is no value for {{.Flag}}", finding.Args{"Value": shorten(bad.GetValue()), "Flag": dashed(bad.GetFlag().Name)})
+	}
+	return finding.Raw(err.Error())
+}
+
+// dashed writes a flag as it stands on the command line.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // complain prints an error with its hint and gives the exit status.
