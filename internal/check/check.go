@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -104,6 +105,14 @@ func unspoken[T any](c Check[T], subject finding.Subject, have []finding.Finding
 		}
 	}
 	return nil
+}
+
+// WhyNoDNS says why names could not be looked up, from the words of the resolver.
+func WhyNoDNS(text string) finding.Sentence {
+	if strings.Contains(text, wire.OfflineText) {
+		return finding.S("the network was not asked (--offline)", nil)
+	}
+	return finding.S("the DNS could not be asked: {{.Text}}", finding.Args{"Text": text})
 }
 
 // Why says why something could not be tested, from the error of an instrument.

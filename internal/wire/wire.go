@@ -26,6 +26,9 @@ type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// OfflineText begins the text of a fault of kind Offline.
+const OfflineText = "the network is not to be asked"
+
 // FaultKind tells how a conversation broke, as far as the two ends let one know.
 type FaultKind string
 
@@ -161,5 +164,5 @@ type NoNetwork struct{}
 
 // DialContext refuses with a Fault of kind Offline.
 func (NoNetwork) DialContext(_ context.Context, _, address string) (net.Conn, error) {
-	return nil, &Fault{Kind: Offline, Op: "connect", Text: "the network is not to be asked: " + address}
+	return nil, &Fault{Kind: Offline, Op: "connect", Text: OfflineText + ": " + address}
 }

@@ -47,7 +47,7 @@ func (j *judgement) spf() {
 	case spf.Pass:
 		j.add(ruleSPF.Passed(j.subject, args))
 	case spf.TempError:
-		j.add(ruleSPF.Untested(j.subject, finding.S("the DNS could not be asked: {{.Text}}", finding.Args{"Text": r.Problem.Text})).Prove(prove))
+		j.add(ruleSPF.Untested(j.subject, check.WhyNoDNS(r.Problem.Text)).Prove(prove))
 	default:
 		j.add(ruleSPF.Failed(j.subject, args).Prove(prove))
 	}

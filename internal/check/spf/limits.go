@@ -215,7 +215,7 @@ func (j *judgement) result() {
 	case spf.Pass:
 		f = ruleResult.Passed(j.subject, args)
 	case spf.TempError:
-		f = ruleResult.Untested(j.subject, finding.S("the DNS could not be asked: {{.Text}}", finding.Args{"Text": r.Problem.Text}))
+		f = ruleResult.Untested(j.subject, check.WhyNoDNS(r.Problem.Text))
 	default:
 		f = ruleResult.Failed(j.subject, args)
 		if r.Explanation != "" {
