@@ -41,6 +41,9 @@ func (r *Reader) judge(rep *dsn.Report, rc *dsn.Recipient) Recipient {
 	}
 	read, out.Disagree = r.weigh(read, words, rep, rc)
 	read = r.lastResort(read, rep, rc)
+	if rep.Kind == dsn.Delay || rc.Action == "delayed" {
+		read = r.stillTried(read)
+	}
 	read = r.doubt(read, firstOf(said, prose), rep, rc)
 	out.fill(read)
 	out.Code, out.Status = read.Code, bestStatus(rc.Status, said, prose, read.Code)
@@ -206,6 +209,21 @@ func domainOnly(said string) bool {
 
 func strong(r knowledge.Reading) bool {
 	return r.Basis == "text" && r.Certainty != knowledge.Guess || r.Basis == "enhanced" && r.Certainty == knowledge.Likely
+}
+
+// stillTried corrects "gave up" in a notice that nobody has given up yet: what the words say of then is the connection.
+func (r *Reader) stillTried(read knowledge.Reading) knowledge.Reading {
+	if read.Cause != "expired" {
+		return read
+	}
+	id := "delayed"
+	if read.Basis == "text" && !strings.Contains(read.Matched, "expired") {
+		id = "connection-failed"
+	}
+	if c, err := r.know.Cause(id); err == nil {
+		return r.know.ReadCause(c, read)
+	}
+	return read
 }
 
 // lastResort reads the action and the subject of the report where no words tell.
