@@ -7,7 +7,7 @@ import { launch, login, open, settle, visit } from "./browser.mjs";
 const [dir = "test/shots", ...only] = process.argv.slice(2);
 const pages = {
   overview: "#/", trace: "#/trace?q=example&since=7d", journey: "#/trace/j-strict", check: "#/check/deliver", result: "#/runs/r1", bounces: "#/bounces", reports: "#/reports", tls: "#/reports/tls",
-  monitors: "#/monitors", monitor: "#/monitors/ptr", edit: "#/monitors/new", queue: "#/queue", blocks: "#/blocks", inbox: "#/inbox", rules: "#/rules", settings: "#/settings", users: "#/settings/users", audit: "#/settings/audit",
+  monitors: "#/monitors", monitor: "#/monitors/ptr", edit: "#/monitors/new", queue: "#/queue", blocks: "#/blocks", inbox: "#/inbox", rules: "#/rules", settings: "#/settings", shares: "#/settings/shares", channels: "#/settings/channels", users: "#/settings/users", audit: "#/settings/audit",
 };
 await mkdir(dir, { recursive: true });
 const server = await start();
