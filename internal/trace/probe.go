@@ -102,8 +102,10 @@ func (s prober) probeMailbox(line []byte) bool {
 	if i = bytes.IndexAny(mid, "<> \""); i < 0 || !bytes.HasPrefix(mid[i:], []byte(">: ")) {
 		return true
 	}
-	known := s.has(hash(session), inFront)
-	return s.has(hash(mid[:i]), inFront) || known
+	if i > 4 { // a session id makes only lines belong that name nothing stronger
+		return s.has(hash(mid[:i]), inFront)
+	}
+	return s.has(hash(session), inFront)
 }
 
 // programAt gives where the name of the program begins in a line of syslog, behind the time and the host; 0 where the time
