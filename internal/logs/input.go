@@ -381,7 +381,7 @@ func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int6
 				rest = bytes.Clone(rest) // the block is no longer ours once it is given away
 			}
 			if watch && !in.told {
-				in.sights = inBlock(in.sights, buf[:end], base)
+				in.sights = thin(inBlock(in.sights, buf[:end], base), len(in.sights))
 			}
 			if ferr := fn(buf[:end:len(buf)], base); ferr != nil {
 				return ferr

@@ -197,6 +197,21 @@ func inBlock(out []sighting, b []byte, base int64) []sighting {
 	return out
 }
 
+// thin takes out, from an index on, the sightings of the hour behind one that stays: they tell no more, and a long stream has
+// very many. The last one stays.
+func thin(s []sighting, from int) []sighting {
+	kept := s[:from]
+	for i, x := range s[from:] {
+		if n := len(kept); n > 0 && from+i < len(s)-1 {
+			if g := gone(kept[n-1], x); g >= 0 && g < 3600 {
+				continue
+			}
+		}
+		kept = append(kept, x)
+	}
+	return kept
+}
+
 // settle gives each sighting its year, so that time goes on from one to the next and the last is not later than the
 // moment given. It is nil where that moment alone tells the same.
 func settle(s []sighting, latest time.Time) *Years {

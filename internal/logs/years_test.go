@@ -202,3 +202,28 @@ func FuzzYears(f *testing.F) {
 		}
 	})
 }
+
+// TestThinSightingsTellTheSame: of a stream only sightings an hour apart stay, the clock set back and the last one, and the
+// years are those of all.
+func TestThinSightingsTellTheSame(t *testing.T) {
+	var all []sighting
+	for i := range int64(500_000) { // two years, a line every two minutes
+		all = append(all, sighting{i * 4096, i * 120 % leapYear})
+	}
+	all[7000].sec -= 7200
+	few := thin(append([]sighting(nil), all...), 0)
+	if len(few) > len(all)/25 || few[len(few)-1] != all[len(all)-1] {
+		t.Errorf("%d of %d stay", len(few), len(all))
+	}
+	y, z := settle(all, date("2026-11-22 00:00:00")), settle(few, date("2026-11-22 00:00:00"))
+	if y == nil || z == nil {
+		t.Fatal("no years")
+	}
+	for i := range all {
+		a, _, _ := y.near(all[i].off)
+		b, _, _ := z.near(all[i].off)
+		if d := a - b; i != 7000 && (d < -2*day || d > 2*day) { // every year has a 29th of February here
+			t.Fatalf("line %d: %d and %d", i, a, b)
+		}
+	}
+}
