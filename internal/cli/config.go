@@ -35,6 +35,7 @@ type Config struct {
 	Vantage   []monitor.Vantage    `toml:"vantage"`
 	Monitor   []monitor.Definition `toml:"monitor"`
 	Channel   []notify.Channel     `toml:"channel"`
+	Update    []UpdateConfig       `toml:"dns_update"` // zones that approved proposals may change
 	Queue     QueueConfig          `toml:"queue"`
 	Inbox     InboxConfig          `toml:"inbox"`
 	Retention RetentionConfig      `toml:"retention"`

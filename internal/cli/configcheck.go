@@ -71,6 +71,9 @@ func (c *Config) problems() []problem {
 	for _, p := range c.channels().Validate() {
 		out = append(out, problem{p.Path, p.Says})
 	}
+	for i := range c.Update {
+		c.Update[i].check(func(key string, says finding.Sentence) { out = append(out, problem{[]any{"dns_update", i, key}, says}) })
+	}
 	return out
 }
 

@@ -51,6 +51,7 @@ type watchDesk struct {
 	store  *sqlite.Monitors
 	state  *sqlite.State
 	runner *monitor.Runner
+	hands  *hands
 	env    *check.Env
 }
 
@@ -83,9 +84,9 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 		return unreadable(data, err)
 	}
 	defer st.Close()
-	d := &watchDesk{cfg: cfg, store: st.Monitors(), state: st, env: env}
+	d := &watchDesk{cfg: cfg, store: st.Monitors(), state: st, env: env, hands: &hands{app: a, state: st, data: data, more: cfg.Desk, now: env.Now, updates: cfg.Update}}
 	d.runner, err = monitor.New(ctx, monitor.Options{
-		Config: cfg.monitors(), Store: d.store, Now: env.Now, Applier: &blocker{a, st, data, cfg.Desk, env.Now},
+		Config: cfg.monitors(), Store: d.store, Now: env.Now, Applier: d.hands,
 		Doors: func(_ context.Context, from *monitor.Vantage, _ bool) (*monitor.Doors, error) {
 			e := *env
 			if from != nil {
@@ -623,7 +624,7 @@ func (a *app) monitorDecide(f *monitorFlags, approve bool) *cobra.Command {
 			}
 			args := finding.Args{"Title": p.Title.Sentence(), "Until": clock(p.Until)}
 			r := said(p.ID, finding.S("Approved: {{.Title}}. It ends at {{.Until}}.", args))
-			if p.Action != monitor.BlockAddress {
+			if !d.hands.Does(p) {
 				r.Headline.Says = finding.S("Approved: {{.Title}}. Carry the steps out by hand, and take them back at {{.Until}}.", args)
 				sec := finding.Section{Title: finding.S("Steps", nil)}
 				for _, s := range p.Steps {

@@ -367,8 +367,11 @@ func (v *service) setupLink(ctx context.Context, l net.Listener) (string, error)
 }
 
 // record writes what the server itself did into the audit log.
-func (v *service) record(what, detail string) {
-	if _, err := v.audit.Append(audit.Record{What: what, Detail: detail}); err != nil {
+func (v *service) record(what, detail string) { v.recordOf(what, "", detail) }
+
+// recordOf writes what it did to something.
+func (v *service) recordOf(what, target, detail string) {
+	if _, err := v.audit.Append(audit.Record{What: what, Target: target, Detail: detail}); err != nil {
 		v.log.Error("the audit log cannot be written", "error", err)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/check"
 	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	queuecheck "github.com/mailwhy/mailwhy/internal/check/queue"
@@ -22,7 +21,6 @@ import (
 	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/render"
-	"github.com/mailwhy/mailwhy/internal/store/sqlite"
 	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
 	"github.com/mailwhy/mailwhy/internal/web"
@@ -36,9 +34,10 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
+	hands := &hands{app: v.app, state: v.state, data: v.cfg.Serve.Data, more: v.cfg.Desk, now: v.now, updates: v.cfg.Update, note: v.recordOf}
 	runner, err := monitor.New(ctx, monitor.Options{
 		Config: v.cfg.monitors(), Store: v.state.Monitors(), Announcer: &herald{d, v.cfg.Serve.PublicURL}, Now: v.now, Log: v.log,
-		Applier: &blocker{v.app, v.state, v.cfg.Serve.Data, v.cfg.Desk, v.now}, Doors: v.monitorDoors,
+		Applier: hands, Doors: v.monitorDoors,
 	})
 	if err != nil {
 		return nil, err
@@ -57,6 +56,7 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 		},
 		reload: func(c *Config) error {
 			ctx := context.WithoutCancel(ctx)
+			hands.reload(c.Update)
 			return errors.Join(book.Reload(ctx, c.channels()), runner.Reload(ctx, c.monitors()))
 		},
 	}, nil
@@ -360,39 +360,3 @@ func eventWords(e *monitor.Event, within time.Duration) finding.Sentence {
 	}
 	return finding.S("changed while flapping; not told", nil)
 }
-
-// blocker carries out what the desk can do: block an address. Changes of the DNS are made by hand.
-type blocker struct {
-	app   *app
-	state *sqlite.State
-	data  string
-	more  change.Config // [desk] of the configuration
-	now   func() time.Time
-}
-
-// Apply puts the address on the desk; what the guard protects is refused.
-func (b *blocker) Apply(ctx context.Context, p *monitor.Proposal) error {
-	if p.Action != monitor.BlockAddress {
-		return nil // the steps are carried out by hand; the proposal keeps them
-	}
-	d, err := b.app.deskOf(b.state, b.data, b.more, b.now)
-	if err != nil {
-		return err
-	}
-	e, obs, err := d.Propose(ctx, change.Proposal{What: p.Steps[0].New, Reason: p.Text.EN, Evidence: p.Evidence, By: "monitor " + p.Monitor, Until: p.Until})
-	switch {
-	case err != nil:
-		return err
-	case e == nil && len(obs) > 0:
-		return errors.New("the guard protects " + p.Steps[0].New)
-	case e.State(b.now()) != change.Proposed:
-		return nil // there already
-	}
-	if e, _, err = d.Decide(ctx, e.ID, p.By, true, "proposal "+p.ID); err == nil && e.State(b.now()) != change.Active {
-		err = errors.New("the guard protects " + p.Steps[0].New)
-	}
-	return err
-}
-
-// Undo has nothing to do: entries of the desk end by themselves.
-func (b *blocker) Undo(context.Context, *monitor.Proposal) error { return nil }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +74,11 @@ type Proposal struct {
 	Note      string         `json:"note,omitempty"`
 }
 
-// Applier carries out what was approved, and takes it back at its end. It refuses what it cannot do with an error.
+// ErrOverwritten says that what was done is not there any more to be taken back.
+var ErrOverwritten = errors.New("nothing to take back")
+
+// Applier carries out what was approved, and takes it back at its end. It refuses what it cannot do with an error; an
+// ErrOverwritten of Undo ends the proposal all the same, any other lets it be tried again.
 type Applier interface {
 	Apply(ctx context.Context, p *Proposal) error
 	Undo(ctx context.Context, p *Proposal) error
@@ -135,8 +141,30 @@ func (w *Propose) check() finding.Sentence {
 		return finding.S("a proposal wants a target", nil)
 	case w.Action != BlockAddress && (w.Old == "" || w.New == ""):
 		return finding.S("a proposal that changes a record wants old and new", nil)
+	case w.Action == LowerTTL && !lower(w.New, w.Old):
+		return finding.S("lower-ttl wants the TTL as it is in old and a smaller one in new, in seconds", nil)
+	case w.Action == LowerTTL && !strings.Contains(w.Target, " "):
+		return finding.S("lower-ttl wants the owner and the type of the records, such as \"mine.example MX\"", nil)
+	case w.Action == MXPreference && (!mxValue(w.Old) || !mxValue(w.New)):
+		return finding.S("mx-preference wants preference and host in old and new, such as \"10 mx1.mine.example\"", nil)
 	case w.For.D() <= 0:
 		return finding.S("a proposal wants an end: give for, such as \"24h\"", nil)
 	}
 	return finding.Sentence{}
+}
+
+func lower(a, b string) bool {
+	x, err1 := strconv.ParseUint(a, 10, 31)
+	y, err2 := strconv.ParseUint(b, 10, 31)
+	return err1 == nil && err2 == nil && x < y
+}
+
+func mxValue(s string) bool {
+	words := strings.Fields(s)
+	if len(words) != 2 {
+		return false
+	}
+	_, err := strconv.ParseUint(words[0], 10, 16)
+	_, bad := domainName(words[1])
+	return err == nil && bad.IsZero()
 }

@@ -645,13 +645,18 @@ func (r *Runner) Housekeep(ctx context.Context) error {
 		case p.State == ProposalOpen && !now.Before(p.Expires):
 			errs = append(errs, r.o.Store.DecideProposal(ctx, p.ID, ProposalOpen, ProposalExpired, "", now, ""))
 		case p.State == ProposalApproved && !now.Before(p.Until):
+			note := p.Note
 			if r.o.Applier != nil {
-				if err := r.o.Applier.Undo(ctx, p); err != nil {
+				err := r.o.Applier.Undo(ctx, p)
+				if err != nil && !errors.Is(err, ErrOverwritten) {
 					errs = append(errs, err)
 					continue
 				}
+				if err != nil {
+					note = strings.TrimSpace(note + " " + err.Error())
+				}
 			}
-			errs = append(errs, r.o.Store.DecideProposal(ctx, p.ID, ProposalApproved, ProposalEnded, p.By, now, p.Note))
+			errs = append(errs, r.o.Store.DecideProposal(ctx, p.ID, ProposalApproved, ProposalEnded, p.By, now, note))
 		}
 	}
 	r.mu.Lock()
