@@ -135,8 +135,8 @@ func (r *Runner) planned(ctx context.Context, id string) (*Planned, error) {
 	return nil, ErrNone
 }
 
-// inMaintenance tells whether a window is open for a monitor: one of its definition or one made while mailwhy runs.
-func (r *Runner) inMaintenance(ctx context.Context, def *Definition, at time.Time) (bool, error) {
+// InMaintenance tells whether a window is open for a monitor: one of its complete definition or one made while mailwhy runs.
+func (r *Runner) InMaintenance(ctx context.Context, def *Definition, at time.Time) (bool, error) {
 	if def.InMaintenance(at) {
 		return true, nil
 	}
