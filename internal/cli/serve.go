@@ -292,10 +292,29 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
 		Runner: &runner{newEnv: v.newEnv, more: append(v.threatKind(), v.blocklistKind()...)}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}
+	v.web.Ready = v.ready
 	if v.web.SignOns, err = signOns(v.cfg.OIDC); err == nil {
 		v.web.UI, err = web.UI()
 	}
 	return func() error { return errors.Join(v.audit.Close(), v.state.Close(), lock.Close()) }, err
+}
+
+// longestLook bounds the look of readyz at the stores.
+const longestLook = 3 * time.Second
+
+// ready tells why the service cannot do its work: a store is away.
+func (v *service) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, longestLook)
+	defer cancel()
+	if err := v.state.Alive(ctx); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	if s, ok := v.journeys.(interface{ Alive(context.Context) error }); ok {
+		if err := s.Alive(ctx); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+	}
+	return nil
 }
 
 // settings are what an admin is shown of the configuration.

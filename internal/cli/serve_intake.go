@@ -86,6 +86,9 @@ func (t *takingIn) build(list []intake.Config) error {
 		t.mu.Lock()
 		t.in = in
 		t.mu.Unlock()
+		for _, at := range in.Addrs() {
+			v.log.Info("syslog is listened for", "at", at)
+		}
 	}
 	return err
 }

@@ -60,6 +60,16 @@ type Store struct {
 	w       *writer
 }
 
+// Alive asks whether a server of the store answers. A connection that broke meanwhile is not the last word.
+func (s *Store) Alive(ctx context.Context) (err error) {
+	for range 3 {
+		if err = s.conn.Ping(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
 // Prefix is how the URL of a store begins.
 const Prefix = "clickhouse://"
 

@@ -65,6 +65,14 @@ func OpenState(ctx context.Context, folder string, now func() time.Time) (*State
 // Close waits for the users of the database to end.
 func (s *State) Close() error { return s.pool.Close() }
 
+// Alive tells whether the database can be read and still is where it was opened.
+func (s *State) Alive(ctx context.Context) error {
+	if _, err := os.Stat(filepath.Join(s.folder, "state.db")); err != nil {
+		return err
+	}
+	return s.read(ctx, func(c *sqlite.Conn) error { return exec(c, "SELECT count(*) FROM meta") })
+}
+
 func prepare(c *sqlite.Conn) error {
 	// ExecuteScript would wrap these in a savepoint, in which they are refused.
 	for _, p := range []string{"PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", "PRAGMA foreign_keys=ON", "PRAGMA busy_timeout=10000"} {
