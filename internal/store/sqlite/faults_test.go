@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/mailwhy/mailwhy/internal/intake"
@@ -13,12 +14,8 @@ import (
 	"github.com/mailwhy/mailwhy/internal/trace"
 )
 
-// TestDiskFull stores on a file system that becomes full, and goes on when there is room again.
-func TestDiskFull(t *testing.T) {
-	small := os.Getenv("MAILWHY_SMALL_DISK")
-	if small == "" {
-		t.Skip("no small file system: name the folder of one in MAILWHY_SMALL_DISK (some MB, tmpfs)")
-	}
+// storeOnFullDisk stores on a small file system that becomes full, and goes on when there is room again.
+func storeOnFullDisk(t *testing.T, small string) {
 	ctx := context.Background()
 	folder := filepath.Join(small, fmt.Sprintf("store-%d", os.Getpid()))
 	defer os.RemoveAll(folder)
@@ -54,7 +51,9 @@ func TestDiskFull(t *testing.T) {
 	if failed == nil || errors.Is(failed, intake.ErrMoved) {
 		t.Fatalf("a full disk: %v", failed)
 	}
-	t.Log(failed)
+	if !strings.Contains(failed.Error(), "full") || !strings.Contains(failed.Error(), folder) {
+		t.Errorf("the error does not say that the disk is full, and where: %v", failed)
+	}
 	p, err := s.Position(ctx, "file:"+f.Name)
 	if err != nil || p.Offset != int64(at) {
 		t.Fatalf("position %d, stored up to %d; %v", p.Offset, at, err)
