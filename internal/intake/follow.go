@@ -328,6 +328,9 @@ func (f *follower) read(ctx context.Context, r *rotatedFile, off int64) error {
 		return err
 	}
 	r.modified = st.ModTime()
+	if off, err = f.skipStored(ctx, r, head, off); err != nil {
+		return err
+	}
 	b, ok := f.batcherFor(r, head, off)
 	if !ok {
 		return f.firstLine(ctx)
@@ -357,6 +360,9 @@ func (f *follower) unpack(ctx context.Context, r *rotatedFile, off int64) error 
 		return err
 	}
 	defer in.Close()
+	if off, err = f.skipStored(ctx, r, in.Head(), off); err != nil {
+		return err
+	}
 	b, ok := f.batcherFor(r, in.Head(), off)
 	if !ok {
 		return nil

@@ -40,6 +40,7 @@ type SourceStats struct {
 	SinkErrors int64            `json:"sink_errors"`
 	Spooled    int64            `json:"spooled_bytes"` // waiting on disk now
 	Recovered  int64            `json:"recovered"`     // lines that an earlier run had read and not stored
+	Known      int64            `json:"known_bytes"`   // of files that were stored before under another name, and left out
 	Behind     int64            `json:"behind_bytes"`  // of the file being read, not read yet
 	Newest     time.Time        `json:"newest,omitzero"`
 	Stored     time.Time        `json:"stored,omitzero"` // when something was stored last

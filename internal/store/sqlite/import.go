@@ -2,10 +2,9 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -50,12 +49,15 @@ func (s *Store) Import(ctx context.Context, in *logs.Input, progress func(bytes 
 	defer cancel()
 	in.Sniff(s.opt.Dialects)
 	head := in.Head()
-	sum := sha256.Sum256(head[:min(len(head), 4096)])
-	m := &importer{s: s, in: in, source: "file:" + in.Name, name: "import:" + hex.EncodeToString(sum[:12]), progress: progress}
+	m := &importer{s: s, in: in, source: "file:" + in.Name, progress: progress}
+	name, ok := intake.Identity(head, true)
+	if m.name = name; !ok {
+		m.name = "empty"
+	}
 	if in.Layout != nil {
 		m.head = head
 	}
-	if err := m.begin(); err != nil {
+	if err := m.begin(ctx); err != nil {
 		return Imported{}, err
 	}
 	err := m.run(ctx)
@@ -73,18 +75,50 @@ type importer struct {
 	out      Imported
 }
 
-// begin makes the file known, and finds where an earlier import ended.
-func (m *importer) begin() error {
+// begin finds how much of the text is stored: by an earlier import, or because serve followed the file.
+func (m *importer) begin(ctx context.Context) error {
 	w := &m.s.w
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err := w.ready(); err != nil {
+	err := w.ready()
+	if p := w.pos[m.source]; err == nil && p.File == m.name {
+		m.from = p.Offset
+	}
+	w.mu.Unlock()
+	if err != nil {
 		return err
 	}
-	if p := w.pos[m.source]; p.File == m.name {
-		m.from, m.out.Before = p.Offset, p.Offset
+	known, err := intake.StoredOf(ctx, m.s, m.in.Head(), m.read())
+	m.from = max(m.from, known)
+	m.out.Before = m.from
+	return err
+}
+
+// read gives what reads the text at a place; of standard input nothing can be read twice.
+func (m *importer) read() func(from, to int64) ([]byte, error) {
+	if !m.in.Seekable() {
+		if _, err := os.Stat(m.in.Name); err != nil {
+			return func(int64, int64) ([]byte, error) { return nil, nil }
+		}
+		return intake.ReadPacked(m.in.Name)
 	}
-	return nil
+	return func(from, to int64) (out []byte, err error) {
+		for i := max(from/logs.BlockSize-1, 0); i*logs.BlockSize < to && i < int64(m.in.Blocks()); i++ {
+			block, base, err := m.in.Block(int(i), nil)
+			if err != nil {
+				return nil, err
+			}
+			if end := base + int64(len(block)); end > from && base < to {
+				out = append(out, block[max(from-base, 0):min(to, end)-base]...)
+			}
+		}
+		if int64(len(out)) == to-from-1 && to == m.in.Size+1 {
+			out = append(out, '\n') // the last line lacks its end, which is put there when it is stored
+		}
+		if int64(len(out)) != to-from {
+			out = nil
+		}
+		return out, nil
+	}
 }
 
 func (m *importer) run(ctx context.Context) error {
