@@ -30,6 +30,25 @@ type Shelf interface {
 	Read(ctx context.Context, p Piece) ([]Stretch, error)
 }
 
+// Layered is a shelf in parts by time. A search for the newest few looks into a part only when those before it are not
+// enough.
+type Layered interface {
+	// Layers gives the parts, those with the latest lines first.
+	Layers() []Layer
+}
+
+// Layer is a part of a shelf.
+type Layer struct {
+	Index
+	To int64 // no time of its lines is later, ns
+}
+
+// Index is what a shelf is searched by.
+type Index interface {
+	Find(ctx context.Context, keys []digest.Key) ([]Piece, error)
+	Values(ctx context.Context, kind byte, part string, show func(value []byte)) error
+}
+
 // Piece names a piece of a shelf.
 type Piece struct {
 	ID       int64 // one of its own within the shelf
@@ -54,35 +73,19 @@ type Stretch struct {
 // soon as it is certain that no later one will come.
 func Gather(ctx context.Context, shelf Shelf, q Query, opt Options) iter.Seq2[*Journey, error] {
 	return func(yield func(*Journey, error) bool) {
-		keys, all, err := q.keys(ctx, shelf)
-		if err != nil || len(keys) == 0 && !all {
-			if err != nil {
-				yield(nil, err)
-			}
-			return
+		g := &gathering{shelf: shelf, q: q, opt: opt, told: map[string]bool{}, layers: []Layer{{shelf, 1<<63 - 1}}}
+		if l, ok := shelf.(Layered); ok && q.Newest && q.Limit > 0 {
+			g.layers = l.Layers()
 		}
-		if all {
-			keys = nil
-		}
-		if len(keys) > wide {
-			keys = nil
-		}
-		pieces, err := shelf.Find(ctx, keys)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		g := &gathering{shelf: shelf, q: q, opt: opt, told: map[string]bool{}}
 		g.line.newest = q.Newest
-		err = g.run(ctx, g.order(pieces), func(j *Journey) bool { return yield(j, nil) })
-		if err != nil {
+		if err := g.run(ctx, func(j *Journey) bool { return yield(j, nil) }); err != nil {
 			yield(nil, err)
 		}
 	}
 }
 
 // keys gives what to look up for the query, or all: every piece must be looked at.
-func (q *Query) keys(ctx context.Context, shelf Shelf) (keys []digest.Key, all bool, err error) {
+func (q *Query) keys(ctx context.Context, shelf Index) (keys []digest.Key, all bool, err error) {
 	text := []byte(q.Text)
 	switch q.Kind {
 	case ByMessage:
@@ -154,7 +157,46 @@ type gathering struct {
 	line  queue           // those found whose turn has not come
 	given int
 
+	layers []Layer // not searched yet
+	pieces []Piece // found and not looked at yet, in order
+
 	sessions int // added so far
+}
+
+// open searches the next layer, and those that hold as late lines as what is found so far.
+func (g *gathering) open(ctx context.Context) error {
+	for len(g.layers) > 0 && (len(g.pieces) == 0 || g.pieces[0].To <= g.layers[0].To) {
+		l := g.layers[0]
+		g.layers = g.layers[1:]
+		keys, all, err := g.q.keys(ctx, l)
+		if err != nil || len(keys) == 0 && !all {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if all || len(keys) > wide {
+			keys = nil
+		}
+		more, err := l.Find(ctx, keys)
+		if err != nil {
+			return err
+		}
+		g.pieces = g.order(append(g.pieces, more...))
+	}
+	return nil
+}
+
+// latest is the time after which nothing more can be found that was not looked at.
+func (g *gathering) latest() int64 {
+	t := int64(-1 << 63)
+	if len(g.pieces) > 0 {
+		t = g.pieces[0].To
+	}
+	if len(g.layers) > 0 {
+		t = max(t, g.layers[0].To)
+	}
+	return t
 }
 
 // wide is how many keys are looked up at most: a pattern that so many values match is found in nearly every piece.
@@ -187,19 +229,25 @@ func (g *gathering) order(pieces []Piece) []Piece {
 }
 
 // run searches the pieces in order, the first few alone where the newest are wanted first.
-func (g *gathering) run(ctx context.Context, pieces []Piece, yield func(*Journey) bool) error {
-	n, done := len(pieces), 0
+func (g *gathering) run(ctx context.Context, yield func(*Journey) bool) error {
+	if err := g.open(ctx); err != nil {
+		return err
+	}
+	n, done := len(g.pieces), 0
 	if g.q.Newest {
 		n = 1
 	}
-	for len(pieces) > 0 {
-		n = min(n, len(pieces))
-		if more, err := g.some(ctx, pieces[:n], yield); err != nil || !more {
+	for len(g.pieces) > 0 {
+		n = min(n, len(g.pieces))
+		if more, err := g.some(ctx, g.pieces[:n], yield); err != nil || !more {
 			return err
 		}
 		done += n
-		if pieces = pieces[n:]; len(pieces) > 0 && !g.release(pieces[0].To, yield) {
+		if g.pieces = g.pieces[n:]; !g.release(g.latest(), yield) {
 			return nil
+		}
+		if err := g.open(ctx); err != nil {
+			return err
 		}
 		n = min(2*n, 64)
 		if found := len(g.told); g.q.Limit > 0 && found > 0 { // as many as may do beside those that wait for their turn

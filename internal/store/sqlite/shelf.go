@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,15 @@ func (s *snapshot) release() {
 		v.release()
 	}
 	s.views = nil
+}
+
+// Layers gives the segments, those with the latest lines first: see trace.Layered.
+func (s *snapshot) Layers() (out []trace.Layer) {
+	for _, v := range s.views {
+		out = append(out, trace.Layer{Index: &snapshot{s: s.s, views: []*view{v}}, To: v.latest()})
+	}
+	slices.SortStableFunc(out, func(a, b trace.Layer) int { return cmp.Compare(b.To, a.To) })
+	return out
 }
 
 // Find gives the pieces that may hold one of the keys.

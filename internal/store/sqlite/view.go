@@ -34,6 +34,23 @@ type fileView struct {
 	layout *logs.Layout
 }
 
+// latest is the time after which the segment has no line.
+func (v *view) latest() int64 {
+	if v.tail {
+		return 1<<63 - 1
+	}
+	v.seg.mu.Lock()
+	defer v.seg.mu.Unlock()
+	if !v.final || v.seg.latest == 0 {
+		t := int64(-1 << 63)
+		for _, s := range v.spans {
+			t = max(t, s.until)
+		}
+		v.seg.latest = t
+	}
+	return v.seg.latest
+}
+
 func (v *view) release() {
 	if v.open {
 		v.c.SetInterrupt(nil)
