@@ -55,7 +55,7 @@ func (a *app) storeExport() *cobra.Command {
 			return err
 		}
 		defer s.Close()
-		return a.exportTo(ctx, f.to, func(w io.Writer) error { return write(w, s.Journeys(ctx, q)) })
+		return a.writeExport(ctx, f.to, func(w io.Writer) error { return write(w, s.Journeys(ctx, q)) })
 	}
 	return c
 }
@@ -69,8 +69,8 @@ var exporters = map[string]func(io.Writer, iter.Seq2[*trace.Journey, error]) err
 	},
 }
 
-// exportTo writes to a new file, which is removed again where that fails, or to standard output.
-func (a *app) exportTo(ctx context.Context, name string, write func(io.Writer) error) error {
+// writeExport writes to a new file, which is removed again where that fails, or to standard output.
+func (a *app) writeExport(ctx context.Context, name string, write func(io.Writer) error) error {
 	if name == "" {
 		w := bufio.NewWriterSize(a.out, 1<<16)
 		if err := write(w); err != nil {
