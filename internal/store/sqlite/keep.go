@@ -102,23 +102,29 @@ func (v *view) times() (since, until int64) {
 // Check reads the whole store: that its files are sound, every block can be unpacked, and its lines lead to it by their
 // keys. It gives what is wrong with each segment; progress is told how many bytes of text were looked at.
 func (s *Store) Check(ctx context.Context, progress func(bytes int64)) (bad []error, err error) {
-	snap, err := s.snapshot(ctx)
+	segs, err := s.segments()
 	if err != nil {
 		return nil, err
 	}
-	defer snap.release()
 	done := int64(0)
-	for _, v := range snap.views {
-		err := v.check(ctx, s, func(n int) {
-			if done += int64(n); progress != nil {
-				progress(done)
-			}
-		})
+	for _, g := range segs {
+		v, err := s.view(ctx, g)
+		if errors.Is(err, errUnborn) {
+			continue
+		}
+		if err == nil {
+			err = v.check(ctx, s, func(n int) {
+				if done += int64(n); progress != nil {
+					progress(done)
+				}
+			})
+			v.release()
+		}
 		if ctx.Err() != nil {
 			return bad, ctx.Err()
 		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("segment %s: %w", v.seg.path, err))
+			bad = append(bad, fmt.Errorf("segment %s: %w", g.path, err))
 		}
 	}
 	return bad, nil

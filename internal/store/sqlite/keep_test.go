@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,5 +178,46 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 	if _, err := Restore(ctx, to, filepath.Join(dir, "y")); !errors.Is(err, ErrChanged) {
 		t.Errorf("a changed backup: %v", err)
+	}
+}
+
+// A segment of which the end is missing is named; the others are read all the same.
+func TestCheckNamesACutSegment(t *testing.T) {
+	ctx, folder := context.Background(), t.TempDir()
+	s := filled(t, folder)
+	st, err := s.Stats(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cut := st.Segments[0].Path
+	info, err := os.Stat(cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(cut, info.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+	opt := options()
+	opt.ReadOnly = true
+	told := 0
+	opt.Trouble = func(err error) {
+		if told++; !strings.Contains(err.Error(), cut) {
+			t.Error(err)
+		}
+	}
+	s, err = Open(ctx, folder, opt)
+	if err != nil {
+		t.Fatalf("one cut segment keeps the store from being opened: %v", err)
+	}
+	defer s.Close()
+	bad, err := s.Check(ctx, nil)
+	if err != nil || len(bad) != 1 || !strings.Contains(bad[0].Error(), cut) {
+		t.Errorf("bad %v, %v", bad, err)
+	}
+	if n := count(t, s); n == 0 || told != 1 {
+		t.Errorf("%d journeys of the other segments, told %d times", n, told)
 	}
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,10 @@ func (s *Store) Overview(ctx context.Context, q trace.OverviewQuery) (*trace.Ove
 	for _, g := range segs {
 		v, err := s.view(ctx, g)
 		if err != nil {
-			if err == errUnborn {
+			if errors.Is(err, errUnborn) {
+				continue
+			}
+			if s.damaged(g, err) {
 				continue
 			}
 			return nil, fmt.Errorf("segment %s: %w", g.path, err)

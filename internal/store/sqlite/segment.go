@@ -52,6 +52,7 @@ type segment struct {
 	fresh  map[int64][]digest.Key
 	sealed bool
 	hours  []store.Hour // of a sealed segment, once they were asked for
+	told   bool         // that it cannot be read
 	latest int64        // time of its last line, ns; of a sealed segment it does not change; 0: not known yet
 }
 

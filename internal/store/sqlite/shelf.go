@@ -65,6 +65,9 @@ func (s *Store) snapshot(ctx context.Context) (*snapshot, error) {
 			if _, gone := os.Stat(g.path); errors.Is(gone, os.ErrNotExist) { // retention was quicker
 				continue
 			}
+			if s.damaged(g, err) { // the others are read all the same
+				continue
+			}
 			snap.release()
 			return nil, fmt.Errorf("segment %s: %w", g.path, err)
 		}

@@ -34,6 +34,22 @@ type fileView struct {
 	layout *logs.Layout
 }
 
+// damaged tells a segment that will not be read whatever is tried from one that cannot be opened now, and says so once.
+func (s *Store) damaged(g *segment, err error) bool {
+	code := sqlite.ErrCode(err).ToPrimary()
+	if code != sqlite.ResultCorrupt && code != sqlite.ResultNotADB && !errors.Is(err, errBroken) {
+		return false
+	}
+	g.mu.Lock()
+	told := g.told
+	g.told = true
+	g.mu.Unlock()
+	if !told {
+		s.opt.Trouble(fmt.Errorf("what is in segment %s cannot be read: %w", g.path, err))
+	}
+	return true
+}
+
 // latest is the time after which the segment has no line.
 func (v *view) latest() int64 {
 	if v.tail {
