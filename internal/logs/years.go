@@ -44,6 +44,8 @@ const (
 	jump = 30 * day
 	// closer is how much may have gone by between two sightings before one is sought between them.
 	closer = day
+	// fast is how far the clock of a whole log may go ahead of its file's time, where it begins before that.
+	fast = 14 * day * time.Second
 	// nearest is how far apart two sightings must be, in bytes, to look between them; mostSights is how often that is done.
 	nearest, mostSights = 1 << 10, 4096
 )
@@ -237,6 +239,9 @@ func settle(s []sighting, latest time.Time) *Years {
 	last := len(s) - 1
 	end := date(2000, s[last].sec)
 	first := c.guessYear(end.Month(), end.Day(), end.Hour()).Year() - rel[last]
+	if from, to := date(first+1, s[0].sec), date(first+1+rel[last], s[last].sec); !from.After(latest.Add(slack)) && !to.After(latest.Add(fast)) {
+		first++ // it begins before the file's last change and goes on for days behind it: a clock that is fast, not a year lost
+	}
 	for range 8 { // 29 February tells which years it cannot be
 		if !slices.ContainsFunc(s, func(x sighting) bool {
 			return x.sec/day == leapDay && date(first+rel[slices.Index(s, x)], x.sec).Day() != 29

@@ -108,6 +108,8 @@ func TestYears(t *testing.T) {
 		{"29 February tells the year of a copied file", every(time.Hour, date("2024-01-10 00:00:00"), date("2024-04-10 00:00:00")), "2026-11-22 00:00:00"},
 		{"a small file of ten years", every(40*time.Hour, date("2016-04-02 00:00:00"), date("2026-04-01 00:00:00")), "2026-04-01 00:00:00"},
 		{"the same days every year", []time.Time{date("2024-01-10 10:00:00"), date("2024-04-10 10:00:00"), date("2024-10-10 10:00:00"), date("2025-01-10 10:00:00"), date("2025-04-10 10:00:00"), date("2025-10-10 10:00:00")}, "2025-11-05 10:00:00"},
+		{"a clock that goes days ahead", every(10*time.Minute, date("2026-11-22 01:45:00"), date("2026-11-30 05:00:00")), "2026-11-22 10:08:00"},
+		{"a copy of last year's log", every(10*time.Minute, date("2025-11-24 01:45:00"), date("2025-11-30 05:00:00")), "2026-11-22 10:08:00"},
 		{"a few lines of two years", []time.Time{date("2024-11-30 10:00:00"), date("2025-02-01 10:00:00"), date("2025-12-05 10:00:00")}, "2025-12-05 10:00:00"},
 	}
 	for _, c := range cases {

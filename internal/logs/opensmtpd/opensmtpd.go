@@ -176,7 +176,7 @@ func field(e *event.Event, key, v []byte, out bool) {
 	case "relay":
 		if ip, name, ok := logs.Cut(v, " ("); ok { // "192.0.2.1 (mx.example)"
 			e.RelayIP, e.Relay = ip, bytes.TrimSuffix(name, []byte(")"))
-		} else if len(v) > 0 && (v[0]-'0' > 9 || bytes.IndexAny(v, "ghijklmnopqrstuvwxyz") >= 0) && bytes.IndexByte(v, ':') < 0 { // no connection: the domain
+		} else if len(v) > 0 && (v[0]-'0' > 9 || bytes.ContainsAny(v, "ghijklmnopqrstuvwxyz")) && bytes.IndexByte(v, ':') < 0 { // no connection: the domain
 			e.Relay = v
 		} else {
 			e.RelayIP = v

@@ -167,7 +167,8 @@ func (s *Store) parse(dsn string) (*ch.Options, error) {
 		o.Auth.Database = "mailwhy"
 	}
 	o.Auth.Password = cmp.Or(s.opt.Password, password)
-	o.Debug = false // it would print what it sends
+	//lint:ignore SA1019 a URL can still ask for it, and it would print what is sent
+	o.Debug = false
 	s.db, s.user, s.secret = o.Auth.Database, o.Auth.Username, o.Auth.Password
 	if s.user == "" {
 		s.user = "default"

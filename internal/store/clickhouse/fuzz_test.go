@@ -46,6 +46,7 @@ func TestSplitPassword(t *testing.T) {
 		}
 	}
 	s := &Store{opt: Options{Password: "of a file"}}
+	//lint:ignore SA1019 as in parse
 	if o, err := s.parse("clickhouse://li:old@h:9000/mail?debug=true"); err != nil || o.Auth.Password != "of a file" || o.Auth.Username != "li" || o.Debug {
 		t.Errorf("%+v, %v", o, err)
 	}
