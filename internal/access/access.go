@@ -63,6 +63,8 @@ const (
 	KeepChannels  Permission = "keep-channels"  // where what monitors tell is sent
 	RunChecks     Permission = "run-checks"     // probe the network
 	SeeRuns       Permission = "see-runs"       // what was run, and what came of it
+	UseAccounts   Permission = "use-accounts"   // have runs log in to accounts of the configuration, and see what came of it
+	SeeMachine    Permission = "see-machine"    // look at the machine itself
 	UseInbox      Permission = "use-inbox"      //
 	SeeBlocks     Permission = "see-blocks"     //
 	KeepBlocks    Permission = "keep-blocks"    //
@@ -87,6 +89,8 @@ var may = map[Permission][]Role{
 	KeepChannels:  {Admin},
 	RunChecks:     {Helpdesk, Operator, Approver, Admin},
 	SeeRuns:       {Viewer, Helpdesk, Operator, Approver, Admin},
+	UseAccounts:   {Operator, Approver, Admin},
+	SeeMachine:    {Operator, Approver, Admin},
 	UseInbox:      {Helpdesk, Operator, Approver, Admin},
 	SeeBlocks:     {Viewer, Operator, Approver, Admin},
 	KeepBlocks:    {Operator, Approver, Admin},

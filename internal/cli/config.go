@@ -33,6 +33,7 @@ type Config struct {
 	OIDC      []SignOnConfig       `toml:"oidc"`     // sign-on services
 	Defaults  monitor.Defaults     `toml:"defaults"` // of monitors
 	Vantage   []monitor.Vantage    `toml:"vantage"`
+	Account   []monitor.Account    `toml:"account"` // mailboxes that runs and monitors may log in to
 	Monitor   []monitor.Definition `toml:"monitor"`
 	Channel   []notify.Channel     `toml:"channel"`
 	Update    []UpdateConfig       `toml:"dns_update"` // zones that approved proposals may change
@@ -61,6 +62,7 @@ type ServeConfig struct {
 	Resolvers      []string `toml:"resolvers"`             // as --resolver
 	Knowledge      string   `toml:"knowledge"`             // as --knowledge
 	Timeout        duration `toml:"timeout"`               // as --timeout
+	NTP            string   `toml:"ntp"`                   // time server that this machine's clock is compared with; "" means none
 	AllowPrivate   bool     `toml:"allow_private_targets"` // probes from the page may go to private and loopback addresses
 	AllowTargets   []string `toml:"allow_targets"`         // networks that may be probed although they are not public
 	AllowPorts     []uint16 `toml:"allow_ports"`           // ports that may be probed beside those of mail, DNS and the web

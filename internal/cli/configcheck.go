@@ -50,7 +50,7 @@ Nothing is started, no secret is read, and the network is not asked. docs/config
 
 // monitors is the part of the configuration that the monitors read.
 func (c *Config) monitors() *monitor.Config {
-	return &monitor.Config{Defaults: c.Defaults, Vantage: c.Vantage, Monitor: c.Monitor}
+	return &monitor.Config{Defaults: c.Defaults, Vantage: c.Vantage, Account: c.Account, Monitor: c.Monitor}
 }
 
 // channels is the part of the configuration that says whom to wake.

@@ -91,7 +91,7 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 					return nil, err
 				}
 			}
-			doors := &monitor.Doors{Env: &e, Threat: a.threatDoor(&cfg.Threat, &e, data), Listings: st}
+			doors := &monitor.Doors{Env: &e, Account: a.newAccounts(cfg.Account).open, Threat: a.threatDoor(&cfg.Threat, &e, data), Listings: st}
 			a.localDoors(doors)
 			return doors, nil
 		},

@@ -28,7 +28,6 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/message"
 	"github.com/mailwhy/mailwhy/internal/check/mx"
 	"github.com/mailwhy/mailwhy/internal/check/path"
-	"github.com/mailwhy/mailwhy/internal/check/receive"
 	"github.com/mailwhy/mailwhy/internal/check/reply"
 	"github.com/mailwhy/mailwhy/internal/check/score"
 	"github.com/mailwhy/mailwhy/internal/check/server"
@@ -53,7 +52,8 @@ type survey func(ctx context.Context, env *check.Env) (*finding.Report, error)
 type runKind struct {
 	runs.Kind
 	prepare func(args map[string]string) (finding.Subject, survey, error)
-	spoken  func(args map[string]string, l finding.Lang) survey // instead, where the language goes into the report
+	inside  func(r *runner, args map[string]string) (finding.Subject, survey, error) // instead, where it takes an account or this machine
+	spoken  func(args map[string]string, l finding.Lang) survey                      // the survey, where the language goes into the report
 }
 
 func textField(name string, label finding.Msg, placeholder string, required bool) runs.Field {
@@ -66,14 +66,14 @@ func textArea(label finding.Msg) runs.Field {
 
 var domainField = textField("domain", finding.M("Domain"), "mine.example", true)
 
-// runKinds are the surveys that can be run without this machine's files and without passwords.
+// runKinds are the surveys of the network and of texts; mailboxKinds are those that log in or look at this machine.
 var runKinds = []runKind{
 	{Kind: runs.Kind{Kind: "check", Group: "domain", Kept: true, Title: finding.M("Check a domain"), About: finding.M("Everything about a domain's mail: MX, SPF, DKIM, DMARC, transport security, DNSSEC, name servers, mail servers."),
 		Fields: []runs.Field{domainField, {Name: "dns_only", Type: "bool", Label: finding.M("DNS only: leave the mail servers alone")}}}, prepare: runCheck},
 	{Kind: runs.Kind{Kind: "deliver", Group: "address", Kept: true, Title: finding.M("Try a delivery"), About: finding.M("Walks the way of a message to an address, stage by stage, up to RCPT TO. Nothing is sent."),
 		Fields: []runs.Field{textField("to", finding.M("Recipient"), "wang@partner.example", true), textField("from", finding.M("Sender"), "li@mine.example", false)}}, prepare: runDeliver},
-	{Kind: runs.Kind{Kind: "receive", Group: "address", Kept: true, Title: finding.M("Receive at an address of ours"), About: finding.M("Walks from the outside world to one of our own mailboxes, as far as that goes without its password."),
-		Fields: []runs.Field{textField("to", finding.M("Recipient"), "li@mine.example", true), textField("from", finding.M("Sender"), "wang@partner.example", false)}}, prepare: runReceive},
+	{Kind: runs.Kind{Kind: "receive", Group: "address", Kept: true, Title: finding.M("Receive at an address of ours"), About: finding.M("Walks from the outside world to one of our own mailboxes; with its account of the configuration through the login, the quota and the filter to the inbox. Nothing is sent."),
+		Fields: []runs.Field{textField("to", finding.M("Recipient"), "li@mine.example", true), accountField("account", finding.M("Account"), false), textField("from", finding.M("Sender"), "wang@partner.example", false)}}, inside: runReceive},
 	domainKind("mx", finding.M("MX records"), finding.M("MX records and what they lead to."), mx.Survey),
 	{Kind: runs.Kind{Kind: "spf", Group: "domain", Kept: true, Title: finding.M("SPF"), About: finding.M("The SPF record with everything it includes, and whether a server may send for the domain."),
 		Fields: []runs.Field{domainField, textField("ip", finding.M("Address of the sending server"), "192.0.2.25", false), textField("from", finding.M("Sender"), "li@mine.example", false), textField("helo", finding.M("HELO name"), "mail.mine.example", false)}}, prepare: runSPF},
@@ -184,12 +184,6 @@ func runDeliver(args map[string]string) (finding.Subject, survey, error) {
 		env.SMTP = &smtp.Prober{Door: env.SMTPDoor()}
 		return delivery.Survey(ctx, env, opt), nil
 	}, nil
-}
-
-func runReceive(args map[string]string) (finding.Subject, survey, error) {
-	subject, _, err := runDeliver(args)
-	o := receive.Options{To: subject.Name, From: strings.TrimSpace(args["from"])}
-	return subject, func(ctx context.Context, env *check.Env) (*finding.Report, error) { return receive.Survey(ctx, env, o) }, err
 }
 
 func runSPF(args map[string]string) (finding.Subject, survey, error) {
@@ -355,13 +349,15 @@ type newEnv func(tape wire.Tape) (*check.Env, func(), error)
 
 // runner runs the kinds for the page.
 type runner struct {
-	newEnv newEnv
-	more   []runKind // beside runKinds: what this server alone has
+	newEnv   newEnv
+	accounts *accounts // nil: there are none
+	ntp      string    // time server for a look at this machine
+	more     []runKind // beside runKinds: what this server alone has
 }
 
-// kinds are runKinds with those of this server, which take the place of one of the same name.
+// kinds are all there are with those of this server, which take the place of one of the same name.
 func (r *runner) kinds() []runKind {
-	out := slices.Clone(runKinds)
+	out := allRunKinds()
 	for _, k := range r.more {
 		if i := slices.IndexFunc(out, func(o runKind) bool { return o.Kind.Kind == k.Kind.Kind }); i >= 0 {
 			out[i] = k
@@ -374,8 +370,15 @@ func (r *runner) kinds() []runKind {
 
 // Kinds lists what can be run.
 func (r *runner) Kinds() []runs.Kind {
+	names := r.accounts.names()
 	var out []runs.Kind
 	for _, k := range r.kinds() {
+		k.Fields = slices.Clone(k.Fields)
+		for i := range k.Fields {
+			if k.Fields[i].Type == runs.AccountField {
+				k.Fields[i].Choices = names
+			}
+		}
 		out = append(out, k.Kind)
 	}
 	return out
@@ -387,7 +390,11 @@ func (r *runner) Prepare(kind string, args map[string]string) (*runs.Job, error)
 		if k.Kind.Kind != kind {
 			continue
 		}
-		target, do, err := k.prepare(args)
+		prepare := k.prepare
+		if k.inside != nil {
+			prepare = func(args map[string]string) (finding.Subject, survey, error) { return k.inside(r, args) }
+		}
+		target, do, err := prepare(args)
 		if err != nil {
 			return nil, err
 		}

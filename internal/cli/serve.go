@@ -122,6 +122,8 @@ type service struct {
 	audit  *audit.Log
 	web    web.Options // a part adds what it brings to the page
 
+	accounts *accounts // mailboxes of the configuration
+
 	journeys journeyStore        // what the logs told
 	taken    func() intake.Stats // figures of taking logs in
 }
@@ -250,6 +252,7 @@ func (v *service) reload(all []*part, load func() (*Config, error)) {
 			v.log.Error("the new configuration was not taken", "part", p.name, "error", err)
 		}
 	}
+	v.accounts.list.Store(&c.Account)
 	v.record("serve.reload", "")
 	v.log.Info("configuration read again")
 }
@@ -285,12 +288,13 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 		return nil, err
 	}
 	s := &v.cfg.Serve
+	v.accounts = v.app.newAccounts(v.cfg.Account)
 	v.access = access.New(v.state, access.Options{Now: v.now, Idle: time.Duration(s.SessionIdle), Most: time.Duration(s.SessionLongest)})
 	proxies, _ := prefixes(s.Proxies) // checked when it was read
 	v.web = web.Options{
 		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Log: v.log, Now: v.now,
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
-		Runner: &runner{newEnv: v.newEnv, more: append(v.threatKind(), v.blocklistKind()...)}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
+		Runner: &runner{newEnv: v.newEnv, accounts: v.accounts, ntp: s.NTP, more: append(v.threatKind(), v.blocklistKind()...)}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}
 	v.web.Ready = v.ready
 	if v.web.SignOns, err = signOns(v.cfg.OIDC); err == nil {

@@ -135,10 +135,10 @@ func TestEveryRunKind(t *testing.T) {
 	root := a.root()
 	args := map[string]string{
 		"domain": "mine.example", "to": "wang@partner.example", "from": "li@mine.example", "ip": "192.0.2.25", "helo": "mail.mine.example", "selectors": "s1 s2", "host": "mail.mine.example",
-		"target": "mail.mine.example:25", "subject": "192.0.2.25", "name": "mine.example", "types": "A MX", "address": "li@mine.example", "dns_only": "false", "file": base64.StdEncoding.EncodeToString(emptyCapture()),
+		"target": "mail.mine.example:25", "subject": "192.0.2.25", "name": "mine.example", "types": "A MX", "address": "li@mine.example", "dns_only": "false", "file": base64.StdEncoding.EncodeToString(emptyCapture()), "account": "probe", "from_account": "probe", "to_account": "probe", "by_mx": "false", "protocol": "imap", "wait_seconds": "1", "script": "keep;", "message": "Subject: hello\n\nhello\n",
 		"text": "Return-Path: <>\nReceived: from a.example by b.example; Sun, 22 Nov 2026 10:00:00 +0000\nFrom: li@mine.example\nSubject: hello\n\n550 5.1.1 User unknown\n",
 	}
-	r := &runner{newEnv: offlineEnv}
+	r := &runner{newEnv: offlineEnv, accounts: probeAccounts(t)}
 	for _, k := range r.Kinds() {
 		if find(root, k.Kind) == nil {
 			t.Errorf("%s is no command", k.Kind)
@@ -149,6 +149,9 @@ func TestEveryRunKind(t *testing.T) {
 			if args[f.Name] == "" {
 				t.Errorf("%s: no sample for %s", k.Kind, f.Name)
 			}
+		}
+		if k.Kind == "sieve" { // a message or an account
+			delete(some, "account")
 		}
 		job, err := r.Prepare(k.Kind, some)
 		if err != nil {
@@ -170,7 +173,7 @@ func TestEveryRunKind(t *testing.T) {
 }
 
 func TestRunKindsRefuseBadArguments(t *testing.T) {
-	r := &runner{newEnv: offlineEnv}
+	r := &runner{newEnv: offlineEnv, accounts: probeAccounts(t)}
 	for _, c := range []struct{ kind, field, value string }{
 		{"check", "domain", "a b"}, {"mx", "domain", "192.0.2.1"}, {"deliver", "to", "nobody"}, {"spf", "domain", ""}, {"server", "host", "a/b"}, {"tls", "target", "mine.example:99999"},
 		{"ip", "ip", "mine.example"}, {"blocklist", "subject", "a b"}, {"resolve", "name", "a..b"}, {"find", "address", "a@"}, {"explain", "text", strings.Repeat("x", 100_000)}, {"headers", "text", "no header"},
@@ -282,7 +285,7 @@ func TestConfigIsStrict(t *testing.T) {
 
 func TestKindsAreUnique(t *testing.T) {
 	var names []string
-	for _, k := range runKinds {
+	for _, k := range allRunKinds() {
 		if slices.Contains(names, k.Kind.Kind) {
 			t.Errorf("%s twice", k.Kind.Kind)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailwhy/mailwhy/internal/check/receive"
 	"github.com/mailwhy/mailwhy/internal/check/server"
 	"github.com/mailwhy/mailwhy/internal/check/sieve"
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -86,10 +87,9 @@ func (a *app) sieveAccount(ctx context.Context, address, script string, newest i
 	if err != nil {
 		return err
 	}
-	o := server.LoginOptions{Address: address, Newest: newest, Whole: 64 << 10, Script: true, Protocols: []string{"imap", "managesieve"}}
-	name, text := script, []byte(nil)
+	o := server.LoginOptions{Address: address, Newest: newest}
+	var text []byte
 	if script != "" {
-		o.Protocols = o.Protocols[:1]
 		if text, err = a.readAll(script, sievelang.MaxScript+1); err != nil {
 			return err
 		}
@@ -97,34 +97,11 @@ func (a *app) sieveAccount(ctx context.Context, address, script string, newest i
 	if err := a.logInAs(acc, &o); err != nil {
 		return err
 	}
-	began := env.Now()
-	s, fs, err := server.LookIn(ctx, env, o)
+	r, err := receive.FilterOf(ctx, env, o, script, text)
 	if err != nil {
 		return err
 	}
-	box, shelf := s.Visit("imap"), s.Visit("managesieve")
-	if box == nil || shelf == nil && script == "" {
-		return a.show(server.LoginReport(env, s, fs, began))
-	}
-	if script == "" {
-		for _, x := range shelf.Scripts {
-			if x.Active {
-				name, text = x.Name, []byte(x.Text)
-			}
-		}
-		if name == "" {
-			return a.show(sieve.NoneActive(env, address, began))
-		}
-	}
-	r := sieve.Read(name, text)
-	var lines []sieve.Line
-	if r.Script != nil {
-		for _, m := range box.Newest {
-			lines = append(lines, r.Of("INBOX "+m.UID, m.Raw, sieve.Envelope{To: &address, Size: m.Size}, began))
-		}
-		return a.show(r.Many(lines, began))
-	}
-	return a.show(r.Survey("", nil, sieve.Envelope{}, began))
+	return a.show(r)
 }
 
 func (a *app) readAll(name string, limit int64) ([]byte, error) {

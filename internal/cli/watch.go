@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func (v *service) monitorDoors(_ context.Context, from *monitor.Vantage, page bo
 	if err != nil {
 		return nil, err
 	}
-	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow, Threat: v.threatDoor(), Listings: v.state}
+	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow, Account: v.accounts.open, Threat: v.threatDoor(), Listings: v.state}
 	if page {
 		return d, nil
 	}
@@ -198,6 +199,13 @@ func stand(env *check.Env, from *monitor.Vantage, resolvers []string, timeout ti
 func (a *app) localDoors(d *monitor.Doors) {
 	env := d.Env
 	d.Secret = func(file string) (string, error) { return a.readSecret(notify.Secret("file:" + file)) }
+	d.Local = func(ctx context.Context, ntp string) (*finding.Report, map[string]float64, error) {
+		r, err := thisMachine(ctx, env, ntp, cmp.Or(env.Probe.Timeout, 10*time.Second))
+		if err != nil {
+			return nil, nil, err
+		}
+		return r, localValues(r), nil
+	}
 	d.Queue = func(ctx context.Context) (*finding.Report, map[string]float64, error) {
 		now := env.Now()
 		g := queuecheck.NewGatherer(now, liveLifetime(ctx))

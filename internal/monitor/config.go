@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Defaults Defaults     `toml:"defaults,omitempty" json:"defaults,omitzero"`
 	Vantage  []Vantage    `toml:"vantage,omitempty" json:"vantage,omitempty"`
+	Account  []Account    `toml:"account,omitempty" json:"account,omitempty"`
 	Monitor  []Definition `toml:"monitor,omitempty" json:"monitor,omitempty"`
 }
 
@@ -100,6 +101,15 @@ func (c *Config) Validate(kinds []Kind, channels []string) []Problem {
 		}
 		seen[name] = true
 	}
+	names := map[string]bool{}
+	for i := range c.Account {
+		a := &c.Account[i]
+		a.check(func(key string, says finding.Sentence) { v.add(says, "account", i, key) })
+		if names[a.Name] {
+			v.add(finding.S("{{.Name}} is there twice", finding.Args{"Name": a.Name}), "account", i, "name")
+		}
+		names[a.Name] = true
+	}
 	ids := map[string]bool{}
 	for i := range c.Monitor {
 		d := &c.Monitor[i]
@@ -152,6 +162,7 @@ func (v *validator) definition(d *Definition, at ...any) {
 		for _, p := range k.check(d.Args) {
 			v.add(p.Says, sub(append([]any{"args"}, p.Path...)...)...)
 		}
+		v.accounts(k, d.Args, at)
 		for i, t := range d.Thresholds {
 			v.threshold(k, &t, sub("threshold", i))
 		}

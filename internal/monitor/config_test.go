@@ -3,6 +3,7 @@ package monitor
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,73 @@ ports`, `ports`, "monitor 0 args host", "server wants host"},
 	}
 }
 
+func TestAccountsOfTheConfiguration(t *testing.T) {
+	const accounts = `
+[[account]]
+name = "probe"
+address = "probe@mine.example"
+server = "mail.mine.example"
+submit = "mail.mine.example:587"
+password = "env:PROBE"
+
+[[monitor]]
+id = "in"
+kind = "login"
+args = { account = "probe" }
+`
+	c := parse(t, accounts)
+	if bad := c.Validate(Kinds(), nil); len(bad) > 0 {
+		t.Fatalf("%+v", bad)
+	}
+	send := c.FindAccount("probe").Submission()
+	if read := c.FindAccount("probe").Login(); read.Server != "mail.mine.example" || read.Port != 0 || read.Secret != "" || send.Port != 587 || send.Address != "probe@mine.example" {
+		t.Errorf("%+v %+v", read, send)
+	}
+	for _, x := range []struct{ change, to, path, says string }{
+		{`env:PROBE`, `swordfish`, "account 0 password", "a secret does not stand in the configuration"},
+		{`env:PROBE`, `file:`, "account 0 password", "a secret does not stand in the configuration"},
+		{`"probe@mine.example"`, `"probe"`, "account 0 address", "probe is not a mail address"},
+		{`"mail.mine.example"`, `"a b"`, "account 0 server", "a b is not a domain"},
+		{`mail.mine.example:587`, `mail.mine.example:x`, "account 0 submit", "mail.mine.example:x is no host:port"},
+		{`name = "probe"`, `name = "Pro be"`, "account 0 name", "Pro be is no name"},
+		{`account = "probe" }`, `account = "robe" }`, "monitor 0 args account", "there is no account robe: one of probe"},
+		{`account = "probe" }`, `account = "probe", server = "other.example" }`, "monitor 0 args server", "the account probe says this itself"},
+		{`account = "probe" }`, `address = "probe@mine.example" }`, "monitor 0 args account", "an account is wanted, or in the configuration file address and password_file"},
+		{`kind = "login"`, `kind = "canary"`, "monitor 0 args account", "canary knows no account"},
+		{`kind = "login"
+args = { account = "probe" }`, `kind = "canary"
+args = { from_account = "probe", to_account = "probe", submit = "x.example" }`, "monitor 0 args submit", "the account probe says this itself"},
+		{`kind = "login"
+args = { account = "probe" }`, `kind = "receive"
+args = { account = "probe", to = "li@mine.example" }`, "monitor 0 args to", "either a recipient or an account"},
+		{`kind = "login"
+args = { account = "probe" }`, `kind = "sieve"
+args = { account = "probe", newest = 1000 }`, "monitor 0 args newest", "wants a number from 1 to 100"},
+	} {
+		text := strings.Replace(accounts, x.change, x.to, 1)
+		if text == accounts {
+			t.Fatalf("%q is not in the file", x.change)
+		}
+		found := false
+		bad := parse(t, text).Validate(Kinds(), nil)
+		for _, p := range bad {
+			path := strings.Trim(fmt.Sprint(p.Path), "[]")
+			found = found || path == x.path && strings.HasPrefix(p.Says.String(), x.says)
+			if strings.Contains(p.Says.String(), "swordfish") {
+				t.Errorf("a password is repeated: %s", p.Says)
+			}
+		}
+		if !found {
+			t.Errorf("%s → %s: %+v", x.change, x.to, bad)
+		}
+	}
+	for _, k := range Kinds() {
+		if with, without := c.Offers(&k), (&Config{}).Offers(&k); with == k.Machine || without && (k.Name == "login" || k.Name == "canary" || k.Name == "sieve") {
+			t.Errorf("%s: offered %v with accounts, %v without", k.Name, with, without)
+		}
+	}
+}
+
 func TestEveryKindIsSound(t *testing.T) {
 	for _, k := range Kinds() {
 		if k.Name == "" || k.Title == "" || k.About == "" || len(k.Measures) == 0 {
@@ -155,9 +223,12 @@ func TestEveryKindIsSound(t *testing.T) {
 			if f.Type == "list" && f.Required {
 				args[f.Name] = strings.Split(f.Example, ", ")
 			}
+			if f.File && slices.ContainsFunc(k.Fields, func(f Field) bool { return f.Type == AccountField }) { // an account says it itself
+				delete(args, f.Name)
+			}
 		}
-		if k.Name == "login" { // examples of what may be left out would be looked at
-			delete(args, "method")
+		if k.Name == "receive" { // a recipient or an account
+			delete(args, "account")
 		}
 		if bad := k.check(args); len(bad) > 0 {
 			t.Errorf("%s: its own examples are refused: %+v", k.Name, bad)

@@ -41,12 +41,17 @@ type Kind struct {
 type Field struct {
 	Name     string
 	Label    finding.Msg
-	Type     string // text, list, number, bool, span, choice
+	Type     string // text, list, number, bool, span, choice, account
 	Required bool
 	Choices  []string
 	Example  string // shown as a placeholder
 	Numbers  bool   // a list of whole numbers
+	File     bool   // given in the configuration file only, never from the page: it reads this machine or says where a password goes
+	Page     bool   // required of the page, which has nothing that could stand instead
 }
+
+// AccountField is the type of a field that names an account of the configuration.
+const AccountField = "account"
 
 // Measure is something a kind measures.
 type Measure struct {
@@ -59,6 +64,8 @@ type Measure struct {
 type Doors struct {
 	Env      *check.Env
 	Secret   func(file string) (string, error)                                                       // the first line of a file
+	Account  func(name string) (a Account, secret string, err error)                                 // an account of the configuration, and its password
+	Local    func(ctx context.Context, ntp string) (*finding.Report, map[string]float64, error)      // this machine as a mail server; ntp "": the clock is not compared
 	Queue    func(context.Context) (*finding.Report, map[string]float64, error)                      // the mail queue of this machine
 	Logs     func(ctx context.Context, files []string, since time.Duration) (*finding.Report, error) // log files of this machine
 	Flow     func(ctx context.Context, q FlowQuery) (count int64, stored time.Time, err error)       // what the store saw; stored: the newest it has
@@ -85,8 +92,8 @@ type Result struct {
 // Kinds lists every kind of monitor.
 func Kinds() []Kind {
 	return []Kind{
-		domainKind(), changesKind(), serverKind(), deliverKind(), loginKind(), canaryKind(), certificateKind(), blocklistKind(), ipKind(), courtKind(), pathKind(), threatKind(),
-		queueKind(), logsKind(), silenceKind(),
+		domainKind(), changesKind(), serverKind(), deliverKind(), receiveKind(), loginKind(), canaryKind(), sieveKind(), findKind(), certificateKind(), tlsKind(),
+		blocklistKind(), ipKind(), courtKind(), pathKind(), threatKind(), queueKind(), logsKind(), silenceKind(), localKind(),
 	}
 }
 

@@ -277,96 +277,25 @@ func upTo(s *smtp.Session, last smtp.StageName) (took time.Duration) {
 	return took
 }
 
-func loginKind() Kind {
-	type args struct {
-		Address      string   `json:"address"`
-		PasswordFile string   `json:"password_file"`
-		Server       string   `json:"server"`
-		Port         uint16   `json:"port"`
-		User         string   `json:"user"`
-		Protocols    []string `json:"protocols"`
-		Method       string   `json:"method"`
-	}
-	all := []string{"imap", "pop3", "smtp", "managesieve"}
-	return define(Kind{
-		Name: "login", Machine: true, Title: finding.M("Login"), About: finding.M("a login by IMAP, POP3, SMTP submission or ManageSieve; nothing is marked or deleted"), Every: 10 * time.Minute, FailAfter: 3,
-		Fields: []Field{
-			{Name: "address", Label: finding.M("Mail address"), Type: "text", Required: true, Example: "probe@mine.example"},
-			{Name: "password_file", Label: finding.M("File with the password"), Type: "text", Required: true, Example: "/etc/mailwhy/probe.secret"},
-			{Name: "server", Label: finding.M("Server"), Type: "text", Example: "mail.mine.example"},
-			{Name: "port", Label: finding.M("Port"), Type: "number"},
-			{Name: "user", Label: finding.M("User name"), Type: "text"},
-			{Name: "protocols", Label: finding.M("Protocols"), Type: "list", Choices: all},
-			{Name: "method", Label: finding.M("Login method"), Type: "text"},
-		},
-		Measures: countMeasures(Measure{Response, "s", finding.M("time of the slowest session")}),
-	}, func(c *args) string { return c.Address },
-		func(c *args, bad func(string, finding.Sentence)) {
-			bad("address", mailAddress(c.Address))
-			for _, p := range c.Protocols {
-				if !slices.Contains(all, p) {
-					bad("protocols", finding.S("unknown protocol {{.Word}}: one of {{list .All}}", finding.Args{"Word": cut(p), "All": all}))
-				}
-			}
-			if c.Method != "" && !wire.Spoken(strings.ToUpper(c.Method)) {
-				bad("method", finding.S("unknown login method {{.Word}}", finding.Args{"Word": cut(c.Method)}))
-			}
-		},
-		func(ctx context.Context, d *Doors, c *args) (*Result, error) {
-			if d.Secret == nil {
-				return nil, fmt.Errorf("no way to read %s", c.PasswordFile)
-			}
-			secret, err := d.Secret(c.PasswordFile)
-			if err != nil {
-				return nil, err
-			}
-			protocols := c.Protocols
-			if len(protocols) == 0 {
-				protocols = []string{"imap"}
-			}
-			r, err := server.Login(ctx, d.Env, server.LoginOptions{
-				Address: c.Address, User: c.User, Server: c.Server, Port: c.Port, Protocols: protocols, Mechanism: strings.ToUpper(c.Method), Secret: secret,
-			})
-			if err != nil {
-				return nil, err
-			}
-			values := counts(r)
-			if f, ok := r.Facts.(*server.LoginSurvey); ok {
-				for i := range f.Ports {
-					switch p := &f.Ports[i]; {
-					case p.Session != nil:
-						values[Response] = max(values[Response], p.Session.Took.Seconds())
-					case p.Visit != nil:
-						values[Response] = max(values[Response], p.Visit.Took.Seconds())
-					}
-				}
-			}
-			return &Result{Report: r, Values: values}, nil
-		})
-}
-
 func certificateKind() Kind {
 	type args struct {
 		Host     string `json:"host"`
 		Port     uint16 `json:"port"`
 		StartTLS string `json:"starttls"`
 	}
-	starts := []string{"auto", "none", "smtp", "imap", "pop3", "sieve"}
 	return define(Kind{
 		Name: "certificate", Title: finding.M("Certificate"), About: finding.M("the certificate of a port: trust, name, expiry, key"), Every: 6 * hour, FailAfter: 2,
 		Fields: []Field{
 			{Name: "host", Label: finding.M("Host"), Type: "text", Required: true, Example: "mail.mine.example"},
 			{Name: "port", Label: finding.M("Port"), Type: "number", Example: "25"},
-			{Name: "starttls", Label: finding.M("How TLS starts"), Type: "choice", Choices: starts},
+			{Name: "starttls", Label: finding.M("How TLS starts"), Type: "choice", Choices: startWords()},
 		},
 		Measures: countMeasures(Measure{"remaining", "s", finding.M("time until the certificate expires")}, Measure{Response, "s", finding.M("time of the slowest handshake")}),
 	}, func(c *args) string { return net.JoinHostPort(c.Host, strconv.Itoa(int(max(c.Port, 25)))) },
 		func(c *args, bad func(string, finding.Sentence)) {
 			_, s := hostName(c.Host)
 			bad("host", s)
-			if c.StartTLS != "" && !slices.Contains(starts, c.StartTLS) {
-				bad("starttls", finding.S("unknown word {{.Word}}: one of {{list .All}}", finding.Args{"Word": cut(c.StartTLS), "All": starts}))
-			}
+			bad("starttls", badStart(c.StartTLS))
 		},
 		func(ctx context.Context, d *Doors, c *args) (*Result, error) {
 			name, _ := hostName(c.Host)
@@ -374,14 +303,7 @@ func certificateKind() Kind {
 			if port == 0 {
 				port = 25
 			}
-			start := c.StartTLS
-			switch start {
-			case "", "auto":
-				start = tls.StartOf(port)
-			case "none":
-				start = ""
-			}
-			r, g, err := tls.Quick(ctx, d.Env, name, port, start)
+			r, g, err := tls.Quick(ctx, d.Env, name, port, startOf(c.StartTLS, port))
 			if err != nil {
 				return nil, err
 			}

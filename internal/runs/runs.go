@@ -25,12 +25,44 @@ type Kind struct {
 	About  finding.Msg
 	Fields []Field
 	Kept   bool // its report may be stored; what holds the content of messages is kept in memory, for a while
+
+	Machine bool // it looks at the machine that runs it
+}
+
+// AccountField is the type of a field that names an account of the configuration.
+const AccountField = "account"
+
+// Account gives the first account that the arguments name, "" for none.
+func (k *Kind) Account(args map[string]string) string {
+	for _, f := range k.Fields {
+		if f.Type == AccountField && args[f.Name] != "" {
+			return args[f.Name]
+		}
+	}
+	return ""
+}
+
+// NeedsAccount tells that it cannot be run without one.
+func (k *Kind) NeedsAccount() bool {
+	return slices.ContainsFunc(k.Fields, func(f Field) bool { return f.Type == AccountField && f.Required })
+}
+
+// HasAccounts tells that there are accounts to choose from.
+func (k *Kind) HasAccounts() bool {
+	return slices.ContainsFunc(k.Fields, func(f Field) bool { return f.Type == AccountField && len(f.Choices) > 0 })
+}
+
+// WithoutAccounts is the kind without the fields that name one; ok is false where it cannot do without.
+func (k Kind) WithoutAccounts() (without Kind, ok bool) {
+	ok = !k.NeedsAccount()
+	k.Fields = slices.DeleteFunc(slices.Clone(k.Fields), func(f Field) bool { return f.Type == AccountField })
+	return k, ok
 }
 
 // Field is an input of a kind.
 type Field struct {
 	Name        string
-	Type        string // "text", "textarea", "bool", "choice", "file" (base64)
+	Type        string // "text", "textarea", "bool", "number", "choice", "account" (one of Choices), "file" (base64)
 	Label       finding.Msg
 	Placeholder string
 	Required    bool

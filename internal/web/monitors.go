@@ -237,6 +237,11 @@ func (s *Server) definition(t *MonitorTerms, base monitor.Definition) (monitor.D
 	if k != nil && k.Machine {
 		return d, at("kind", finding.S("{{.Kind}} reads this machine: it is set up in the configuration file only", finding.Args{"Kind": d.Kind}))
 	}
+	if k != nil {
+		if name, found := k.FileOnly(d.Args); found {
+			return d, at("args."+name, finding.S("{{.Name}} is set in the configuration file only", finding.Args{"Name": name}))
+		}
+	}
 	if bad := s.o.Monitors.Config().Check(&d, s.o.Monitors.Kinds(), names); len(bad) > 0 {
 		var words []string
 		for _, x := range bad[0].Path {
@@ -348,15 +353,25 @@ func (s *Server) monitorKinds(l finding.Lang) []kindRow {
 	}
 	say := func(m finding.Msg) string { return finding.Sentence{Msg: m}.In(l) }
 	var out []kindRow
+	cfg := s.o.Monitors.Config()
 	for _, k := range s.o.Monitors.Kinds() {
-		if k.Machine {
+		if !cfg.Offers(&k) {
 			continue
 		}
 		row := kindRow{Kind: k.Name, Title: say(k.Title), About: say(k.About), Fields: []fieldRow{}}
 		for _, f := range k.Fields {
-			r := fieldRow{Name: f.Name, Label: say(f.Label), Type: f.Type, Required: f.Required, Placeholder: f.Example}
-			if r.Type == "span" {
+			if f.File || f.Type == monitor.AccountField && len(cfg.Account) == 0 {
+				continue
+			}
+			r := fieldRow{Name: f.Name, Label: say(f.Label), Type: f.Type, Required: f.Required || f.Page, Placeholder: f.Example}
+			switch f.Type {
+			case "span":
 				r.Type = "text"
+			case monitor.AccountField:
+				r.Type = "choice"
+				for _, name := range cfg.AccountNames() {
+					r.Choices = append(r.Choices, choice{name, name})
+				}
 			}
 			for _, c := range f.Choices {
 				if f.Type == "choice" {

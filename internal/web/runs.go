@@ -122,7 +122,7 @@ func DescribeKind(k *runs.Kind, l finding.Lang) kindRow {
 	say := func(m finding.Msg) string { return finding.Sentence{Msg: m}.In(l) }
 	row := kindRow{Kind: k.Kind, Group: k.Group, Title: say(k.Title), About: say(k.About), Fields: []fieldRow{}}
 	for _, f := range k.Fields {
-		r := fieldRow{Name: f.Name, Label: say(f.Label), Type: f.Type, Required: f.Required, Placeholder: f.Placeholder}
+		r := fieldRow{Name: f.Name, Label: say(f.Label), Type: shown(f.Type), Required: f.Required, Placeholder: f.Placeholder}
 		for _, c := range f.Choices {
 			r.Choices = append(r.Choices, choice{c, c})
 		}
@@ -131,12 +131,40 @@ func DescribeKind(k *runs.Kind, l finding.Lang) kindRow {
 	return row
 }
 
+// shown is the type of a field as a form draws it: an account is picked from a list.
+func shown(fieldType string) string {
+	if fieldType == runs.AccountField {
+		return "choice"
+	}
+	return fieldType
+}
+
+// allows tells whether the user may run this kind with these arguments, and see what came of it. What logs in or looks at
+// this machine is not for everybody who may probe the network.
+func allows(u *access.User, k *runs.Kind, args map[string]string) bool {
+	return (!k.Machine || u.May(access.SeeMachine)) && (!k.NeedsAccount() && k.Account(args) == "" || u.May(access.UseAccounts))
+}
+
+// offered is a kind as the user may run it: where accounts are not for the user, or there are none, without the fields that
+// name one. ok is false for what the user may not run at all.
+func offered(u *access.User, k runs.Kind) (out runs.Kind, ok bool) {
+	if k.Machine && !u.May(access.SeeMachine) {
+		return k, false
+	}
+	if u.May(access.UseAccounts) && k.HasAccounts() {
+		return k, true
+	}
+	return k.WithoutAccounts()
+}
+
 func (s *Server) catalogue(ctx context.Context, _ *struct{}) (*catalogueOut, error) {
 	out := &catalogueOut{}
 	out.Body.Runs = []kindRow{}
 	if user(ctx).May(access.RunChecks) {
 		for _, k := range s.o.Runner.Kinds() {
-			out.Body.Runs = append(out.Body.Runs, DescribeKind(&k, langOf(ctx)))
+			if k, ok := offered(user(ctx), k); ok {
+				out.Body.Runs = append(out.Body.Runs, DescribeKind(&k, langOf(ctx)))
+			}
 		}
 	}
 	if user(ctx).May(access.KeepMonitors) {
@@ -158,11 +186,14 @@ func (s *Server) startRun(ctx context.Context, in *runIn) (*runOut, error) {
 	if err != nil {
 		return nil, err
 	}
+	u := user(ctx)
+	if !allows(u, &k, args) {
+		return nil, fault(http.StatusForbidden, finding.S("your role may not do this", nil))
+	}
 	job, err := s.o.Runner.Prepare(k.Kind, args)
 	if err != nil {
 		return nil, err
 	}
-	u := user(ctx)
 	leave, err := s.limit.enter(u.ID)
 	if err != nil {
 		return nil, err
@@ -237,6 +268,11 @@ func (s *Server) attempt(ctx context.Context, job *runs.Job, x *liveRun) (rs map
 
 // sees tells whether the user may know of a run: one's own, and for a helpdesk else those about its domains.
 func (s *Server) sees(u *access.User, r *runs.Run) bool {
+	for _, k := range s.o.Runner.Kinds() {
+		if k.Kind == r.Kind && !allows(u, &k, r.Args) {
+			return false
+		}
+	}
 	if !u.Limited() || r.By == u.ID {
 		return true
 	}

@@ -30,6 +30,9 @@ func (f *fakeRunner) Kinds() []runs.Kind {
 	return []runs.Kind{
 		{Kind: "check", Group: "domain", Kept: true, Title: "Check a domain", Fields: []runs.Field{{Name: "domain", Type: "text", Label: "Domain", Required: true}, {Name: "how", Type: "choice", Choices: []string{"fast", "slow"}}}},
 		{Kind: "text", Group: "message", Title: "Read a bounce", Fields: []runs.Field{{Name: "text", Type: "textarea", Required: true}}},
+		{Kind: "box", Kept: true, Fields: []runs.Field{{Name: "domain", Type: "text"}, {Name: "account", Type: runs.AccountField, Choices: []string{"probe"}, Required: true}}},
+		{Kind: "inbound", Kept: true, Fields: []runs.Field{{Name: "domain", Type: "text"}, {Name: "account", Type: runs.AccountField, Choices: []string{"probe"}}}},
+		{Kind: "machine", Kept: true, Machine: true, Fields: []runs.Field{{Name: "domain", Type: "text"}}},
 	}
 }
 
@@ -401,4 +404,75 @@ func TestRunsAreLimitedPerUser(t *testing.T) {
 	h.want(429, "operator", "POST", "/api/v1/runs", body)
 	h.clock.move(61 * time.Second)
 	h.start("operator", "check", map[string]any{"domain": "mine.example"})
+}
+
+// Runs that log in to an account or look at this machine are for operators: a helpdesk can neither start nor see them, and
+// is offered neither the kind nor the field; a viewer does not see what came of them.
+func TestAccountsAndTheMachineAreForOperators(t *testing.T) {
+	h, _ := runHouse(t)
+	var ids []string
+	for _, c := range []struct {
+		kind string
+		args map[string]any
+		free bool // for a helpdesk too
+	}{
+		{"box", map[string]any{"domain": "mine.example", "account": "probe"}, false},
+		{"inbound", map[string]any{"domain": "mine.example", "account": "probe"}, false},
+		{"inbound", map[string]any{"domain": "mine.example"}, true},
+		{"machine", map[string]any{"domain": "mine.example"}, false},
+	} {
+		body := map[string]any{"kind": c.kind, "args": c.args}
+		if a := h.do("helpdesk", "POST", "/api/v1/runs", body); (a.StatusCode == 201) != c.free || !c.free && a.StatusCode != 403 {
+			t.Errorf("%s %v as helpdesk: %d %s", c.kind, c.args, a.StatusCode, a.text)
+		}
+		var r runView
+		if a := h.do("operator", "POST", "/api/v1/runs", body); a.StatusCode != 201 {
+			t.Fatalf("%s as operator: %d %s", c.kind, a.StatusCode, a.text)
+		} else {
+			a.into(t, &r)
+		}
+		h.do("operator", "GET", "/api/v1/runs/"+r.ID+"/events", nil) // until it is done
+		if c.free {
+			continue
+		}
+		ids = append(ids, r.ID)
+		for _, who := range []string{"viewer", "helpdesk"} {
+			if a := h.do(who, "GET", "/api/v1/runs/"+r.ID, nil); a.StatusCode != 404 {
+				t.Errorf("%s of %s: %d", who, c.kind, a.StatusCode)
+			}
+		}
+	}
+	list := h.do("viewer", "GET", "/api/v1/runs", nil).text
+	for _, id := range ids {
+		if strings.Contains(list, id) {
+			t.Errorf("a viewer's list shows %s", id)
+		}
+	}
+	for who, want := range map[string]string{"operator": "box inbound+account machine", "helpdesk": "inbound"} {
+		var c struct {
+			Runs []struct {
+				Kind   string
+				Fields []struct{ Name, Type string }
+			}
+		}
+		h.do(who, "GET", "/api/v1/catalogue", nil).into(t, &c)
+		var got []string
+		for _, k := range c.Runs {
+			name := k.Kind
+			for _, f := range k.Fields {
+				if f.Type == runs.AccountField {
+					t.Errorf("%s: a form does not know the type of %s", k.Kind, f.Name)
+				}
+				if f.Name == "account" && k.Kind == "inbound" {
+					name += "+account"
+				}
+			}
+			if k.Kind != "check" && k.Kind != "text" {
+				got = append(got, name)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s is offered %q, want %q", who, got, want)
+		}
+	}
 }

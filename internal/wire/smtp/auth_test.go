@@ -34,7 +34,7 @@ func TestAuth(t *testing.T) {
 		fault         string // a part of its fault
 	}{
 		{name: "plain", offered: "AUTH PLAIN LOGIN", tls: true, replies: map[string]string{"AUTH": "235 2.7.0 in"}, in: true, mechanism: "PLAIN", code: 235},
-		{name: "wrong", offered: "AUTH PLAIN", tls: true, replies: map[string]string{"AUTH": "535 5.7.8 Error: authentication failed"}, mechanism: "PLAIN", code: 535},
+		{name: "wrong", offered: "AUTH PLAIN", tls: true, replies: map[string]string{"AUTH": "535 5.7.8 Error: authentication failed: geheim"}, mechanism: "PLAIN", code: 535},
 		{name: "login", offered: "AUTH LOGIN", tls: true, in: true, mechanism: "LOGIN", code: 235,
 			replies: map[string]string{"AUTH": "334 VXNlcm5hbWU6", "bGk=": "334 UGFzc3dvcmQ6", "Z2VoZWlt": "235 in"}},
 		{name: "CRAM-MD5 in the clear", offered: "AUTH PLAIN CRAM-MD5", mechanism: "CRAM-MD5", code: 535,

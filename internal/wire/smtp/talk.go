@@ -106,6 +106,7 @@ func (t *talker) note(d wire.Direction, text string) {
 
 // stage adds a stage; a fault ends the session.
 func (t *talker) stage(n StageName, arg string, since time.Time, rep *Reply, err error) *Stage {
+	rep = t.masked(rep)
 	st := Stage{Name: n, Arg: arg, Part: t.part, Took: time.Since(since), Reply: rep, Fault: wire.Classify(string(n), err)}
 	if st.Fault != nil {
 		f := *st.Fault
@@ -117,6 +118,19 @@ func (t *talker) stage(n StageName, arg string, since time.Time, rep *Reply, err
 	t.over = t.over || rep != nil && rep.Code == 421
 	t.s.Stages = append(t.s.Stages, st)
 	return &t.s.Stages[len(t.s.Stages)-1]
+}
+
+// masked is a reply without our password: there are servers that repeat it.
+func (t *talker) masked(rep *Reply) *Reply {
+	if rep == nil || t.s.Plan.Login == nil {
+		return rep
+	}
+	mask, out := t.s.Plan.Login.MaskIn(), *rep
+	out.Lines = make([]string, len(rep.Lines))
+	for i, l := range rep.Lines {
+		out.Lines[i] = mask(l)
+	}
+	return &out
 }
 
 func (t *talker) connect(ctx context.Context) bool {

@@ -22,7 +22,9 @@ export function runLink(line: string): string {
       args[f.name] = w;
     }
   }
-  return href("check", kind, args);
+  // A file of somebody's machine is no text, and an address is no name of an account.
+  const fits = k.fields.every((f) => !args[f.name] || (f.type !== "textarea" && (!f.choices?.length || f.choices.some((c) => (typeof c === "string" ? c : c.value) === args[f.name]))));
+  return fits ? href("check", kind, args) : "";
 }
 
 // words splits at blanks; quotes hold together.
