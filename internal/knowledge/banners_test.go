@@ -84,3 +84,35 @@ func FuzzBanner(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, s string) { t.Read(s) })
 }
+
+// Products that share words, or say little, are told apart.
+func TestBannerFamilies(t *testing.T) {
+	b, err := Embedded().Banners()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for banner, want := range map[string]string{
+		"220 newxmesmtplogicsvrszc2-0.qq.com XMail Esmtp QQ Mail Server.":   "QQ Mail",
+		"+OK XMail POP3 Server v1.0 Service Ready(XMail v1.0)":              "QQ Mail",
+		"220 <1@x> [XMail 1.27 ESMTP Server] service ready":                 "XMail 1.27",
+		"220 smtp.aliyun-inc.com MX AliMail Server(10.147.40.44)":           "Alimail",
+		"220 163.com Anti-spam GT for Coremail System (163com[20141201])":   "Coremail 20141201",
+		"+OK Welcome to coremail Mail Pop3 Server (163coms[10774b260cc7s])": "Coremail",
+		"220 mail.mine.example Magic Winmail Server 6.5 ESMTP":              "Winmail Server 6.5",
+		"* OK IMAPrev1":    "hMailServer",
+		"* OK IMAP4 ready": "nginx mail proxy",
+		"* OK IMAP4 Ready mail.mine.example 0001d7a3":       "Perdition",
+		"220 mail.mine.example ESMTP Smtpd; Sun, 22 Nov":    "FortiMail",
+		"220 server-5.tower-123.messagelabs.com ESMTP":      "Email Security.cloud",
+		"220 mx0a-001b2d01.pphosted.com ESMTP mfa-m0183168": "Email Protection",
+		"220 us-smtp-1.mimecast.com ESMTP [abcDEF123.us1]":  "Mimecast",
+		"220 mail.mine.example KumoMTA":                     "KumoMTA",
+		"220 mail.mine.example ESMTP mox 0.0.8":             "mox 0.0.8",
+		"220 mail.mine.example ESMTP ready":                 "",
+	} {
+		s := b.Read(banner)
+		if got := strings.TrimSpace(s.Product + " " + s.Version); got != want {
+			t.Errorf("%s: %q, want %q", banner, got, want)
+		}
+	}
+}

@@ -15,7 +15,33 @@ type Provider struct {
 	Domains []string `toml:"domains" json:"domains"` // of addresses
 	MX      []string `toml:"mx" json:"mx"`           // ends of the names of MX hosts of domains it hosts
 	Servers []string `toml:"servers" json:"servers"` // "imap imap.example.com 993 tls"; see ProviderServer
+
+	Password PasswordKind `toml:"password" json:"password,omitempty"` // what a mail program logs in with; "" is the account's password
+	Source   string       `toml:"source" json:"source,omitempty"`     // where the row was read; "" is general knowledge
 }
+
+// PasswordKind is what a provider wants of a mail program instead of the account's password.
+type PasswordKind string
+
+// The kinds.
+const (
+	ByCode   PasswordKind = "code"    // an authorization code of the web mail (授权码)
+	ByApp    PasswordKind = "app"     // an app password
+	ByApp2FA PasswordKind = "app-2fa" // an app password where two-step verification is on
+	ByClient PasswordKind = "client"  // a password for mail programs, where that was turned on
+	Enable   PasswordKind = "enable"  // the account's password, once IMAP and POP3 are turned on
+	ByOAuth  PasswordKind = "oauth"   // OAuth alone
+	ByBridge PasswordKind = "bridge"  // a program of the provider on the same computer
+	NoWay    PasswordKind = "none"    // no mail program is let in
+)
+
+// PasswordKinds lists the kinds a row may name.
+func PasswordKinds() []PasswordKind {
+	return []PasswordKind{"", ByCode, ByApp, ByApp2FA, ByClient, Enable, ByOAuth, ByBridge, NoWay}
+}
+
+// Closed tells a provider that no mail program reaches over the network.
+func (p *Provider) Closed() bool { return p.Password == ByBridge || p.Password == NoWay }
 
 // ProviderServer is one server of a provider.
 type ProviderServer struct {

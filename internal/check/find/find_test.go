@@ -162,3 +162,28 @@ func TestRedirects(t *testing.T) {
 		}
 	}
 }
+
+// What a provider wants instead of the account's password is told beside the settings; one that lets no mail program in is
+// the one cause, and no server is missed.
+func TestWhatProvidersWant(t *testing.T) {
+	table, err := knowledge.Embedded().Providers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for domain, want := range map[string]string{"163.com": "authorization code", "gmail.com": "app password", "outlook.com": "OAuth", "proton.me": "Bridge", "tuta.com": "its web page", "posteo.de": "", "gmx.de": "turned on"} {
+		p := table.OfDomain(domain)
+		if p == nil {
+			t.Errorf("%s is not known", domain)
+			continue
+		}
+		fs := judge(&Facts{Domain: domain, provider: p})
+		i := slices.IndexFunc(fs, func(f finding.Finding) bool { return f.Rule == rulePassword || f.Rule == ruleClosed })
+		switch {
+		case want == "" && i < 0:
+		case want == "" || i < 0 || !strings.Contains(fs[i].Says().In(finding.EN), want) || fs[i].Says().In(finding.ZH) == fs[i].Says().In(finding.EN):
+			t.Errorf("%s: %d of %+v", domain, i, fs)
+		case (fs[i].Rule == ruleClosed) != p.Closed() || p.Closed() && len(fs) != 1:
+			t.Errorf("%s: %+v", domain, fs)
+		}
+	}
+}

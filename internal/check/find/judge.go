@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/knowledge"
 )
 
 var ruleNone = &finding.Rule{
@@ -53,8 +54,47 @@ var ruleDead = &finding.Rule{
 	Repair: "Mend the service behind the address, or take the address out of the DNS.",
 }
 
+var ruleClosed = &finding.Rule{
+	ID: "find.closed-provider", Severity: finding.Error, Owner: finding.OwnerRecipient,
+	Title:  "Provider that lets no mail program in",
+	Says:   "{{.Provider}} lets no mail program in over the network: {{.How}}",
+	Why:    "There is no server to type in. Mail programs that ask for one cannot be set up, whatever is typed.",
+	Repair: "Use the way that the provider names, or move the mailbox to one that offers IMAP.",
+}
+
+var rulePassword = &finding.Rule{
+	ID: "find.password-kind", Severity: finding.Note, Owner: finding.OwnerRecipient,
+	Title:  "Another password than the account's",
+	Says:   "{{.Provider}}: {{.How}}",
+	Why:    "With the account's own password the login is refused, although everything else is right.",
+	Repair: "Make it before the mail program is set up, and type it where the program asks for the password.",
+}
+
 // Rules lists every rule of this package.
-var Rules = []*finding.Rule{ruleNone, ruleDead, ruleBroken, ruleContradiction, ruleUnsafe}
+var Rules = []*finding.Rule{ruleClosed, ruleNone, ruleDead, ruleBroken, ruleContradiction, ruleUnsafe, rulePassword}
+
+// passwordSays says what a provider wants of a mail program.
+func passwordSays(k knowledge.PasswordKind) finding.Sentence {
+	switch k {
+	case knowledge.ByCode:
+		return finding.S("mail programs log in with an authorization code, not with the account's password; it is made in the settings of the web mail, where IMAP, POP3 and SMTP are turned on, too", nil)
+	case knowledge.ByApp:
+		return finding.S("mail programs log in with an app password, not with the account's; it is made in the account's settings", nil)
+	case knowledge.ByApp2FA:
+		return finding.S("where two-step verification is on, mail programs log in with an app password of the account's settings", nil)
+	case knowledge.ByClient:
+		return finding.S("mail programs may have to be allowed by the administrator; where a password for mail programs is turned on, they log in with that one", nil)
+	case knowledge.Enable:
+		return finding.S("IMAP and POP3 have to be turned on in the settings of the web mail first", nil)
+	case knowledge.ByOAuth:
+		return finding.S("mail programs log in by OAuth (the provider's own page opens); passwords are not taken any more", nil)
+	case knowledge.ByBridge:
+		return finding.S("its program on the same computer (Bridge) decrypts the mail and offers IMAP and SMTP there", nil)
+	case knowledge.NoWay:
+		return finding.S("its web page and its own programs are the only ways", nil)
+	}
+	return finding.Sentence{}
+}
 
 // Survey finds the settings of a domain, or of an address in it.
 func Survey(ctx context.Context, env *check.Env, domain, address string) (*finding.Report, error) {
@@ -67,6 +107,9 @@ func Survey(ctx context.Context, env *check.Env, domain, address string) (*findi
 	r := check.NewReport(env, "find", subject(f), started, fs, sections(f), f)
 	if in, out := incoming(f), f.Best("smtp"); in != nil && out != nil {
 		r.Headline.Says = finding.S("{{.Target}}: read with {{.In}}, send with {{.Out}}.", finding.Args{"Target": r.Target.Name, "In": setting(in), "Out": setting(out)})
+		if p := f.provider; p != nil && p.Password != "" && !p.Closed() {
+			r.Headline.Says = finding.S("{{.Target}}: read with {{.In}}, send with {{.Out}}; {{.How}}.", finding.Args{"Target": r.Target.Name, "In": setting(in), "Out": setting(out), "How": passwordSays(p.Password)})
+		}
 	}
 	return r, nil
 }
@@ -122,7 +165,13 @@ func judge(f *Facts) []finding.Finding {
 	if f.dnsFault != nil {
 		return append(out, ruleNone.Untested(s, check.Why(f.dnsFault)))
 	}
+	if p := f.provider; p != nil && p.Closed() {
+		return append(out, ruleClosed.Failed(s, finding.Args{"Provider": p.Name.Say(), "How": passwordSays(p.Password)}))
+	}
 	out = append(out, judgeKind(f, s, "imap", "pop3"), judgeKind(f, s, "smtp"))
+	if p := f.provider; p != nil && p.Password != "" {
+		out = append(out, rulePassword.Failed(s, finding.Args{"Provider": p.Name.Say(), "How": passwordSays(p.Password)}))
+	}
 	for i := range f.Candidates {
 		c := &f.Candidates[i]
 		if len(c.Dead) > 0 {

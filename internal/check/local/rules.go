@@ -59,7 +59,7 @@ var (
 		Why: "Mail goes out readable on the way, and receivers such as Gmail show a red lock.", Repair: "Set smtp_tls_security_level = may (or dane, with a validating resolver)."})
 	rulePfPlain = ours("postfix.plain-login", finding.Warning, finding.Rule{
 		Title: "Postfix takes passwords without encryption", Says: "Postfix offers logins without TLS: smtpd_tls_auth_only = no", OK: "Postfix takes passwords over TLS only",
-		Why: "Passwords cross the network readable.", Repair: "Set smtpd_tls_auth_only = yes.", Refs: []finding.Ref{finding.RFC(8314, "3.3")}})
+		Why: "Passwords cross the network readable.", Repair: "Set smtpd_tls_auth_only = yes.", Refs: []finding.Ref{finding.RFC(8314, "4.1")}})
 	rulePfName = ours("postfix.myhostname", finding.Warning, finding.Rule{
 		Title: "Postfix greets with a name that is none", Says: "myhostname is {{.Value}}, which is no name of the public DNS", OK: "Postfix calls itself {{.Value}}",
 		Why: "Receivers compare the name in EHLO with the DNS; one without an address costs points or is refused.", Repair: "Set myhostname to the name that the PTR record of the sending address has.", Refs: []finding.Ref{finding.RFC(5321, "4.1.4")}})
@@ -87,12 +87,12 @@ var (
 		Why: "Receivers compare the name in EHLO with the DNS; one without an address costs points or is refused.", Repair: "Set primary_hostname to the name that the PTR record of the sending address has.", Refs: []finding.Ref{finding.RFC(5321, "4.1.4")}})
 	ruleEximPlain = ours("exim.plain-login", finding.Warning, finding.Rule{
 		Title: "Exim offers logins without encryption", Says: "auth_advertise_hosts = {{.Value}}: logins are offered before TLS", OK: "Exim offers logins over TLS only",
-		Why: "Passwords cross the network readable.", Repair: "Set auth_advertise_hosts = ${if eq{$tls_in_cipher}{}{}{*}}.", Refs: []finding.Ref{finding.RFC(8314, "3.3")}})
+		Why: "Passwords cross the network readable.", Repair: "Set auth_advertise_hosts = ${if eq{$tls_in_cipher}{}{}{*}}.", Refs: []finding.Ref{finding.RFC(8314, "4.1")}})
 	ruleDovePlain = ours("dovecot.plain-login", finding.Warning, finding.Rule{
 		Title: "Dovecot takes passwords without encryption", Says: "Dovecot takes passwords in the clear: {{.Setting}} = {{.Value}}", OK: "Dovecot takes passwords over TLS only",
-		Why: "Passwords cross the network readable.", Repair: "Set auth_allow_cleartext = no (disable_plaintext_auth = yes up to 2.3).", Refs: []finding.Ref{finding.RFC(8314, "3.3")}})
+		Why: "Passwords cross the network readable.", Repair: "Set auth_allow_cleartext = no (disable_plaintext_auth = yes up to 2.3).", Refs: []finding.Ref{finding.RFC(8314, "4.1")}})
 	ruleDoveTLS = ours("dovecot.no-tls", finding.Warning, finding.Rule{
-		Title: "Dovecot offers no TLS", Says: "Dovecot offers no TLS: ssl = no", OK: "Dovecot offers TLS", Why: "Mailboxes are read in the clear.", Repair: "Set ssl = required and a certificate.", Refs: []finding.Ref{finding.RFC(8314, "3.3")}})
+		Title: "Dovecot offers no TLS", Says: "Dovecot offers no TLS: ssl = no", OK: "Dovecot offers TLS", Why: "Mailboxes are read in the clear.", Repair: "Set ssl = required and a certificate.", Refs: []finding.Ref{finding.RFC(8314, "4.1")}})
 	ruleDoveOld = ours("dovecot.old-tls", finding.Warning, finding.Rule{
 		Title: "Dovecot takes old TLS versions", Says: "ssl_min_protocol = {{.Value}}", Why: "TLS before 1.2 is broken and forbidden.", Repair: "Set ssl_min_protocol = TLSv1.2.", Refs: []finding.Ref{finding.RFC(8996, "")}})
 	ruleDoveScheme = ours("dovecot.weak-passwords", finding.Warning, finding.Rule{

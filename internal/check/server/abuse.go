@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -16,10 +17,11 @@ import (
 
 // Abuse is what the server put up with.
 type Abuse struct {
-	Relay     []RelayForm       `json:"relay,omitempty"`
-	Injection []*provoke.Result `json:"starttls_injection,omitempty"`
-	Smuggling []*provoke.Result `json:"smuggling,omitempty"`
-	Chunking  *provoke.Result   `json:"chunking,omitempty"`
+	Relay      []RelayForm       `json:"relay,omitempty"`
+	Injection  []*provoke.Result `json:"starttls_injection,omitempty"`
+	Extensions *provoke.Result   `json:"extensions,omitempty"` // what EHLO promised, and what was done
+	Smuggling  []*provoke.Result `json:"smuggling,omitempty"`
+	Chunking   *provoke.Result   `json:"chunking,omitempty"`
 
 	control *smtp.Stage // an unknown user of its own
 }
@@ -56,12 +58,13 @@ func forms(host string) []RelayForm {
 	}
 }
 
-// lookAbuse tries a command behind STARTTLS where ports were seen to offer it. With owner, an address on the server that
+// lookAbuse tries a command behind STARTTLS where ports were seen to offer it. With an Owner, an address on the server that
 // its administrator gave, also false ends of a message and pieces of one.
-func (s *Survey) lookAbuse(ctx context.Context, env *check.Env, owner string) {
+func (s *Survey) lookAbuse(ctx context.Context, env *check.Env, o Options) {
+	owner := o.Owner
 	var wg sync.WaitGroup
 	at25 := slices.IndexFunc(s.Ports, func(p Port) bool { return p.Port == 25 && p.open() && p.refusal() == "" && p.fault() == nil })
-	door := provoke.Door{Dial: env.Dial, Tape: env.Tape, Timeout: env.Probe.Timeout, Silence: silence}
+	door := provoke.Door{Dial: env.Dial, Tape: env.Tape, Timeout: env.Probe.Timeout, Silence: cmp.Or(o.Silence, silence)}
 	var mu sync.Mutex
 	try := func(p provoke.Plan, keep func(*provoke.Result)) {
 		p.HELO = env.Probe.HELO
@@ -82,19 +85,41 @@ func (s *Survey) lookAbuse(ctx context.Context, env *check.Env, owner string) {
 	if owner != "" && at25 >= 0 {
 		p := &s.Ports[at25]
 		plan := provoke.Plan{Protocol: "smtp", Addr: p.Addr, Port: p.Port, To: owner}
-		for _, form := range provoke.Forms() {
-			plan := plan
-			plan.Try, plan.Form = provoke.Smuggling, form
-			wg.Go(func() { try(plan, func(r *provoke.Result) { s.Abuse.Smuggling = append(s.Abuse.Smuggling, r) }) })
+		places := make(chan struct{}, smugglers)
+		smuggle := func(kind provoke.Try, forms []string) {
+			for _, form := range forms {
+				plan := plan
+				plan.Try, plan.Form = kind, form
+				wg.Go(func() {
+					places <- struct{}{}
+					defer func() { <-places }()
+					try(plan, func(r *provoke.Result) { s.Abuse.Smuggling = append(s.Abuse.Smuggling, r) })
+				})
+			}
 		}
+		smuggle(provoke.Smuggling, provoke.Forms())
 		if p.Session.Offered().Has("CHUNKING") {
+			smuggle(provoke.SmugglingBDAT, provoke.ChunkForms())
 			plan.Try = provoke.Chunking
 			wg.Go(func() { try(plan, func(r *provoke.Result) { s.Abuse.Chunking = r }) })
 		}
 	}
 	wg.Wait()
 	slices.SortFunc(s.Abuse.Injection, func(a, b *provoke.Result) int { return int(a.Plan.Port) - int(b.Plan.Port) })
-	slices.SortFunc(s.Abuse.Smuggling, func(a, b *provoke.Result) int { return strings.Compare(a.Plan.Form, b.Plan.Form) })
+	slices.SortFunc(s.Abuse.Smuggling, func(a, b *provoke.Result) int {
+		return cmp.Or(strings.Compare(string(a.Plan.Try), string(b.Plan.Try)), strings.Compare(a.Plan.Form, b.Plan.Form))
+	})
+}
+
+// smugglers is how many false ends are tried at the same moment: servers limit the connections of one client.
+const smugglers = 6
+
+// extensions asks port 25 for what its EHLO promises; nothing is sent.
+func (a *Abuse) extensions(ctx context.Context, env *check.Env, addr netip.Addr) {
+	door := provoke.Door{Dial: env.Dial, Tape: env.Tape, Timeout: env.Probe.Timeout}
+	if r, err := provoke.Run(ctx, door, provoke.Plan{Try: provoke.Extensions, Protocol: "smtp", Addr: addr, Port: 25, HELO: env.Probe.HELO}); err == nil && len(r.Steps) > 0 {
+		a.Extensions = r
+	}
 }
 
 // relay asks for every form in one session; nothing is sent.
@@ -145,6 +170,7 @@ func (a *Abuse) judge(subject finding.Subject) (fs []finding.Finding) {
 		}
 		fs = append(fs, f)
 	}
+	fs = append(fs, judgeExtensions(subject, a.Extensions, a.Chunking != nil)...)
 	if len(a.Smuggling) > 0 {
 		fs = append(fs, a.judgeSmuggling(subject))
 	}
@@ -185,7 +211,7 @@ func (a *Abuse) judgeSmuggling(subject finding.Subject) finding.Finding {
 	if len(fooled) > 0 {
 		var names []string
 		for _, r := range fooled {
-			names = append(names, r.Plan.Form)
+			names = append(names, formName(r))
 		}
 		return ruleSmuggling.Failed(subject, finding.Args{"Forms": names, "N": len(names)}).With(evidence(fooled)...)
 	}
@@ -197,6 +223,14 @@ func (a *Abuse) judgeSmuggling(subject finding.Subject) finding.Finding {
 		}
 	}
 	return ruleSmuggling.Passed(subject, finding.Args{"N": tried})
+}
+
+// formName names a form as it was tried.
+func formName(r *provoke.Result) string {
+	if r.Plan.Try == provoke.SmugglingBDAT {
+		return "BDAT " + r.Plan.Form
+	}
+	return r.Plan.Form
 }
 
 // provoked gives the tries that fooled the server, and how many came to an end.
@@ -216,7 +250,7 @@ func evidence(rs []*provoke.Result) (out []finding.Evidence) {
 	for _, r := range rs {
 		place := (&Port{Protocol: r.Plan.Protocol, Port: r.Plan.Port}).label()
 		if r.Plan.Form != "" {
-			place += " " + r.Plan.Form
+			place += " " + formName(r)
 		}
 		out = append(out, finding.Evidence{Source: r.Plan.Protocol, Place: place, Raw: r.Text})
 	}
@@ -236,7 +270,7 @@ func (a *Abuse) sections() (out []finding.Section) {
 		}
 		out = append(out, sec)
 	}
-	for _, r := range slices.Concat(a.Injection, a.Smuggling, []*provoke.Result{a.Chunking}) {
+	for _, r := range slices.Concat(a.Injection, []*provoke.Result{a.Extensions}, a.Smuggling, []*provoke.Result{a.Chunking}) {
 		if r != nil {
 			name := string(r.Plan.Try)
 			if r.Plan.Form != "" {

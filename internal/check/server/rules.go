@@ -78,6 +78,7 @@ var (
 var Rules = []*finding.Rule{
 	ruleNoPort, ruleClearLogin, ruleNoTLS, ruleTurnedAway, ruleMute, ruleOtherProtocol, ruleCertDiffers, ruleEarly, ruleNoImplicit, ruleVersion,
 	ruleRelayForm, ruleInjection, ruleSmuggling, ruleChunking,
+	ruleEhloName, ruleExpn, ruleSizeAbsurd, ruleSizeRefused, ruleSizeOver, rule8Bit, ruleUTF8, rulePipelining, ruleMissing,
 	ruleLoggedIn, ruleWrongPassword, ruleAppPassword, ruleLocked, ruleDisabled, rulePasswordExpired, ruleTooMany, ruleBlocked, ruleTLSRequired, ruleWrongMethod,
 	ruleClient, ruleServerFault, ruleNotSent, ruleNotTrusted, ruleBroken, ruleNotOffered, ruleQuotaFull, ruleQuotaNear,
 }

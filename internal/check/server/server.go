@@ -80,6 +80,8 @@ type Port struct {
 type Options struct {
 	Abuse bool   // try foreign recipients, and a command behind STARTTLS
 	Owner string // an address on the server whose owner runs it: false ends of messages are tried too; "" leaves that
+
+	Silence time.Duration // how long a false end is left without an answer before it counts as not taken; 0 means 5 s
 }
 
 // Report surveys a host. host may be an address.
@@ -104,10 +106,11 @@ func Report(ctx context.Context, env *check.Env, host string, o Options) (*findi
 	if o.Abuse { // the longest conversation of all, so that it does not wait for the others
 		s.Abuse = &Abuse{}
 		relay.Go(func() { s.Abuse.relay(ctx, env, s.Host, s.Addrs[0]) })
+		relay.Go(func() { s.Abuse.extensions(ctx, env, s.Addrs[0]) })
 	}
 	s.look(ctx, env)
 	if o.Abuse {
-		s.lookAbuse(ctx, env, o.Owner)
+		s.lookAbuse(ctx, env, o)
 	}
 	relay.Wait()
 	for i := range s.Ports {

@@ -111,7 +111,7 @@ var (
 		OK:     "no plain-text login before TLS",
 		Why:    "Mail programs that are not set to TLS send the password readable across the network.",
 		Repair: "Offer login only after STARTTLS (Postfix: smtpd_tls_auth_only = yes), or on port 465 and 587 alone.",
-		Refs:   []finding.Ref{finding.RFC(4954, "4"), finding.RFC(8314, "3.3")},
+		Refs:   []finding.Ref{finding.RFC(4954, "4"), finding.RFC(8314, "4.1")},
 	}
 	ruleBanner = &finding.Rule{
 		ID: "smtp.banner-version", Severity: finding.Note, Owner: finding.OwnerServer,

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mailwhy/mailwhy/internal/check"
@@ -149,9 +150,31 @@ func (j *judge) vrfy() []finding.Finding {
 		return nil
 	}
 	known, unknown := replies[0], replies[1]
-	refusesUnknown := unknown.Code == 550 || unknown.Code == 551 || unknown.Code == 553
-	if known.Code/100 == 2 && refusesUnknown {
+	if TellsNames(known.Code, unknown.Code) {
 		return []finding.Finding{j.failed(ruleVrfy, finding.Args{"Reply": finding.Raw(known.String()), "Other": finding.Raw(unknown.String())}, smtp.Vrfy)}
 	}
 	return []finding.Finding{ruleVrfy.Passed(j.subject, nil)}
+}
+
+// TellsNames tells that a server that answers VRFY or EXPN so tells strangers which names there are: yes to one that is
+// everywhere, and no to one that is nowhere. The codes are those of the two replies.
+func TellsNames(known, unknown int) bool {
+	return known/100 == 2 && (unknown == 550 || unknown == 551 || unknown == 553)
+}
+
+// Vrfy judges two such answers to VRFY, as they came ("252 2.0.0 postmaster").
+func Vrfy(subject finding.Subject, known, unknown string) finding.Finding {
+	if !TellsNames(codeOf(known), codeOf(unknown)) {
+		return ruleVrfy.Passed(subject, nil)
+	}
+	return ruleVrfy.Failed(subject, finding.Args{"Reply": finding.Raw(known), "Other": finding.Raw(unknown)})
+}
+
+// codeOf is the code that a reply begins with, 0 for none.
+func codeOf(reply string) int {
+	n, err := strconv.Atoi(reply[:min(3, len(reply))])
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -28,7 +28,7 @@ var ruleStaple = &finding.Rule{
 	OK:     "the server staples the OCSP answer its certificate demands",
 	Why:    "Programs that mind the demand refuse the certificate. Hardly any mail server can staple.",
 	Repair: "Get a certificate without must-staple, or turn OCSP stapling on where the server can do it.",
-	Refs:   []finding.Ref{finding.RFC(7633, "4.2.3.1")},
+	Refs:   []finding.Ref{finding.RFC(7633, "")},
 }
 
 // staple judges the demand for a stapled answer; most certificates make none.

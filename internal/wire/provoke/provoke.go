@@ -1,10 +1,11 @@
 // Package provoke says to a mail server what a sound one must not put up with: commands slipped in behind STARTTLS, ends
 // of a message that are none, pieces of a message it offered to take. What it does is kept as data.
 //
-// Promise: nothing here judges. Each try is one connection, bounded in time, lines and bytes. A sound server gets no
-// message: the connection is cut before the message ends. One that takes a false end gets one message of a few lines,
-// for the address given; Smuggle and Chunk are therefore for servers of one's own. RFCs: 3207 section 4.2 and 2595
-// (what stands behind STARTTLS is forgotten), 5321 section 2.3.8 and 4.1.1.4 (lines end in CRLF), 3030 (BDAT).
+// Promise: nothing here judges. Each try is one connection, bounded in time, lines and bytes. Injection and Extensions
+// hand over nothing. Smuggling and SmugglingBDAT give a sound server no message, for it never ends; one that takes a false
+// end gets a message of a few lines for the address given. Chunking delivers one such message to a sound server. These
+// three are for servers of one's own. RFCs: 3207 section 4.2 and 2595 (what stands behind STARTTLS is forgotten), 5321
+// section 2.3.8 and 4.1.1.4 (lines end in CRLF), 3030 (BDAT), 1870, 2920, 6152, 6531 (what EHLO promises).
 package provoke
 
 import (
@@ -43,9 +44,11 @@ type Try string
 
 // The tries.
 const (
-	Injection Try = "starttls-injection"
-	Smuggling Try = "smuggling"
-	Chunking  Try = "chunking"
+	Injection     Try = "starttls-injection"
+	Smuggling     Try = "smuggling"
+	SmugglingBDAT Try = "smuggling-bdat" // the end stands inside a counted piece
+	Chunking      Try = "chunking"
+	Extensions    Try = "extensions" // what EHLO promised; says in Steps what was answered
 )
 
 // Outcome is what came of a try.
@@ -63,18 +66,28 @@ type Result struct {
 	Plan       Plan            `json:"plan"`
 	Outcome    Outcome         `json:"outcome"`
 	Text       string          `json:"text,omitempty"` // what the server said that decided
+	Steps      []Step          `json:"steps,omitempty"`
 	Took       time.Duration   `json:"took"`
 	Transcript wire.Transcript `json:"transcript"`
 	Fault      *wire.Fault     `json:"fault,omitempty"`
 }
 
-// Forms are ends of a message that are none, by name; only CR LF . CR LF is one.
+// Forms are ends of a message that are none, by name; only CR LF . CR LF is one. They are those that servers were found
+// to take since SMTP smuggling became known, and their neighbours.
 func Forms() []string {
-	return []string{"LF.LF", "LF.CRLF", "CRLF.LF", "CR.CR", "CR.CRLF", "CRLF.CR", "CRLF NUL.CRLF"}
+	return []string{
+		"LF.LF", "LF.CRLF", "CRLF.LF", "CR.CR", "CR.CRLF", "CRLF.CR", "CR.LF", "LF.CR", // line ends that are half
+		"CRLF NUL.CRLF", "CRLF.NUL CRLF", "CRLF.CR NUL LF", // with a NUL in between
+		"CR CRLF.CR CRLF", "CRLF.CR CRLF", // with a CR too many
+		"CRLF..CRLF", "CRLF.SP CRLF", "CRLF SP.CRLF", // a dot that is doubled, or not alone
+	}
 }
 
+// ChunkForms are those to be tried inside a counted piece, where the true end is none, either.
+func ChunkForms() []string { return append([]string{"CRLF.CRLF"}, Forms()...) }
+
 func bytesOf(form string) string {
-	return strings.NewReplacer(" ", "", "CR", "\r", "LF", "\n", "NUL", "\x00").Replace(form)
+	return strings.NewReplacer("NUL", "\x00", "SP", "\x20", " ", "", "CR", "\r", "LF", "\n").Replace(form)
 }
 
 // Door is what a try needs from the world. Dial is required.
@@ -111,6 +124,10 @@ func run(ctx context.Context, d Door, p Plan) *Result {
 			err = t.inject(ctx)
 		case p.Try == Smuggling:
 			err = t.smuggle()
+		case p.Try == SmugglingBDAT:
+			err = t.chunkSmuggle()
+		case p.Try == Extensions:
+			err = t.extensions()
 		default:
 			err = t.chunk()
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -146,10 +147,66 @@ func TestSmuggling(t *testing.T) {
 }
 
 func TestChunking(t *testing.T) {
-	for reply, want := range map[string]Outcome{"250 6 octets": Sound, "500 what": Fooled, "451 later": Unclear} {
+	for reply, want := range map[string]Outcome{"250 6 octets": Sound, "502 no": Fooled, "500 what": Fooled, "451 later": Unclear} {
 		if r := try(t, serve(t, receiver("", reply)), Plan{Try: Chunking, Protocol: "smtp"}); r.Outcome != want {
 			t.Errorf("%s: %s (%+v)", reply, r.Outcome, r.Fault)
 		}
+	}
+}
+
+// counts takes messages in pieces as they are counted; last is what it says to an empty last piece.
+func counts(last string) func(net.Conn, *tls.Config) {
+	return func(c net.Conn, _ *tls.Config) {
+		in := bufio.NewReader(c)
+		fmt.Fprint(c, "220 mx.test\r\n")
+		for {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			n := 0
+			switch _, _ = fmt.Sscanf(line, "BDAT %d", &n); {
+			case strings.HasPrefix(line, "EHLO"):
+				fmt.Fprint(c, "250-mx.test\r\n250 CHUNKING\r\n")
+			case n > 0:
+				if _, err := io.CopyN(io.Discard, in, int64(n)); err != nil {
+					return
+				}
+				fmt.Fprint(c, "250 octets\r\n")
+			case strings.HasPrefix(line, "BDAT"):
+				fmt.Fprint(c, last+"\r\n")
+			case strings.HasPrefix(line, "QUIT"):
+				fmt.Fprint(c, "221 bye\r\n")
+				return
+			default:
+				fmt.Fprint(c, "250 ok\r\n")
+			}
+		}
+	}
+}
+
+func TestEmptyLastPiece(t *testing.T) {
+	for last, want := range map[string]Outcome{"250 queued": Sound, "501 chunk of no size": Fooled, "552 mailbox full": Sound} {
+		if r := try(t, serve(t, counts(last)), Plan{Try: Chunking, Protocol: "smtp"}); r.Outcome != want || r.Fault != nil {
+			t.Errorf("%s: %s %q (%+v)\n%s", last, r.Outcome, r.Text, r.Fault, r.Transcript)
+		}
+	}
+	for _, form := range ChunkForms() {
+		if r := try(t, serve(t, counts("250 ok")), Plan{Try: SmugglingBDAT, Protocol: "smtp", Form: form}); r.Outcome != Sound {
+			t.Errorf("%s: %s %q (%+v)", form, r.Outcome, r.Text, r.Fault)
+		}
+	}
+}
+
+// No form holds the true end of a message, and each is bytes of its own.
+func TestFormsAreFalse(t *testing.T) {
+	seen := map[string]bool{}
+	for _, form := range Forms() {
+		b := bytesOf(form)
+		if seen[b] || strings.Contains("x"+b, "\r\n.\r\n") || !strings.Contains(b, ".") || strings.Trim(b, "\r\n\x00 .") != "" {
+			t.Errorf("%s: %q", form, b)
+		}
+		seen[b] = true
 	}
 }
 

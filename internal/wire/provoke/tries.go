@@ -190,7 +190,7 @@ func (t *talk) smuggle() error {
 	return nil
 }
 
-// chunk hands over a piece of a message and forgets it again.
+// chunk hands over a piece of a message and forgets it again, then a whole message whose last piece is empty.
 func (t *talk) chunk() error {
 	caps, err := t.envelope()
 	if err != nil {
@@ -206,13 +206,20 @@ func (t *talk) chunk() error {
 	switch {
 	case err != nil:
 		t.decide(true, err.Error())
-	case strings.HasPrefix(reply, "250"):
-		t.decide(false, "")
+		return nil
 	case strings.HasPrefix(reply, "4"):
 		return refused(reply)
-	default:
+	case !strings.HasPrefix(reply, "250"):
 		t.decide(true, reply)
+		return nil
 	}
-	_ = t.put("RSET\r\nQUIT\r\n")
+	t.decide(false, "")
+	if _, err := t.command("RSET", "250"); err != nil {
+		return err
+	}
+	if err := t.chunkEnd(); err != nil {
+		return err
+	}
+	_ = t.put("QUIT\r\n")
 	return nil
 }
