@@ -132,3 +132,56 @@ func TestDebianPackage(t *testing.T) {
 		}
 	}
 }
+
+// The RPM package holds what the Debian one does, keeps the configuration apart, installs into an empty root, runs there, and
+// goes away again.
+func TestRPMPackage(t *testing.T) {
+	rpm := program(t, "rpm")
+	program(t, "rpmbuild")
+	if os.Geteuid() != 0 {
+		if os.Getenv("MAILWHY_LAB") == "required" {
+			t.Fatal("MAILWHY_LAB=required, but: not root")
+		}
+		t.Skip("installing a package needs root")
+	}
+	name := filepath.Join(t.TempDir(), "mailwhy.rpm")
+	t.Setenv("RPM_COMPRESSOR", "w1.gzdio") // the test is about what is in it
+	do(t, "../deploy/rpm", built(t), "0.1.0-rc1", name)
+	files := do(t, rpm, "-qpl", name)
+	for _, want := range []string{"/usr/bin/mailwhy", "/etc/mailwhy/mailwhy.toml", "/usr/lib/systemd/system/mailwhy.service", "/usr/share/man/man1/mailwhy.1.gz", "/usr/share/man/man1/mailwhy-serve.1.gz", "/usr/share/bash-completion/completions/mailwhy", "/usr/share/licenses/mailwhy/LICENSE"} {
+		if !strings.Contains(files, want+"\n") {
+			t.Errorf("no %s in\n%s", want, files)
+		}
+	}
+	if kept := do(t, rpm, "-qpc", name); strings.TrimSpace(kept) != "/etc/mailwhy/mailwhy.toml" {
+		t.Errorf("configuration files: %q", kept)
+	}
+	if version := do(t, rpm, "-qp", "--qf", "%{VERSION}", name); version != "0.1.0~rc1" {
+		t.Errorf("version %q", version)
+	}
+	if needs := do(t, rpm, "-qpR", name); strings.Contains(needs, "libc") {
+		t.Errorf("it needs %s", needs)
+	}
+	scripts := do(t, rpm, "-qp", "--scripts", name)
+	for _, want := range []string{"postinstall", "preuninstall", "postuninstall", "disable --now mailwhy.service", "try-restart mailwhy.service"} {
+		if !strings.Contains(scripts, want) {
+			t.Errorf("no %s in\n%s", want, scripts)
+		}
+	}
+	root := t.TempDir()
+	in := func(args ...string) string {
+		t.Helper()
+		return do(t, rpm, append([]string{"--root", root, "--nodeps", "--noscripts"}, args...)...)
+	}
+	in("-i", name)
+	if v := do(t, filepath.Join(root, "usr/bin/mailwhy"), "version"); !strings.Contains(v, "mailwhy") {
+		t.Errorf("%s", v)
+	}
+	do(t, filepath.Join(root, "usr/bin/mailwhy"), "config", "check", filepath.Join(root, "etc/mailwhy/mailwhy.toml"))
+	in("-e", "mailwhy")
+	for _, gone := range []string{"usr/bin/mailwhy", "usr/lib/systemd/system/mailwhy.service"} {
+		if _, err := os.Stat(filepath.Join(root, gone)); err == nil {
+			t.Errorf("%s is still there", gone)
+		}
+	}
+}
