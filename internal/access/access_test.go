@@ -89,3 +89,14 @@ func TestBrake(t *testing.T) {
 		t.Errorf("%d keys", len(b.keys))
 	}
 }
+
+func TestGoodName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"li": true, "李明": true, "li@mine.example": true, "9": true, "a_b-c+d.e": true, strings.Repeat("李", 64): true,
+		"": false, ".li": false, "li ming": false, "li\xff": false, "li/..": false, "<b>": false, strings.Repeat("a", 65): false,
+	} {
+		if goodName(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}

@@ -8,11 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -273,13 +273,24 @@ const (
 	minPassword = 10
 )
 
-var nameShape = regexp.MustCompile(`^[\pL\pN][\pL\pN._@+-]{0,63}$`)
+// goodName tells whether a user may be called so: up to 64 letters, digits and ._@+-, a letter or digit first. Broken UTF-8
+// is no letter.
+func goodName(name string) bool {
+	n := 0
+	for _, r := range name {
+		if word := unicode.IsLetter(r) || unicode.IsNumber(r); !word && (n == 0 || !strings.ContainsRune("._@+-", r)) {
+			return false
+		}
+		n++
+	}
+	return n > 0 && n <= 64
+}
 
 // fill checks what was typed about a user and sets the password where one is given.
 func (k *Keeper) fill(u *User, password *string) error {
 	u.Name = strings.TrimSpace(u.Name)
 	switch {
-	case !nameShape.MatchString(u.Name):
+	case !goodName(u.Name):
 		return refuse("name", finding.S("a name has up to 64 letters, digits and . _ @ + -, and begins with a letter or digit", nil))
 	case u.Role.rank() == 0:
 		return refuse("role", finding.S("there is no role {{.Role}}", finding.Args{"Role": string(u.Role)}))
