@@ -39,7 +39,7 @@ var parcels = []parcel{
 	{name: "null-mx", from: "li@a.flow.example", to: "wang@nomail.flow.example", cause: "null-mx"},
 	{name: "sieve-reject", from: "li@a.flow.example", to: "rej@b.flow.example", cause: "recipient-rejected"},
 	{name: "exim-unknown", via: "exim", from: "li@a.flow.example", to: "nobody@a.flow.example", cause: "user-unknown"},
-	{name: "exim-closed", via: "exim", from: "li@a.flow.example", to: "mustfail@b.flow.example", cause: "unknown"},
+	{name: "exim-closed", via: "exim", from: "li@a.flow.example", to: "mustfail@b.flow.example", cause: "mailbox-disabled"},
 	{name: "exim-no-domain", via: "exim", from: "li@a.flow.example", to: "wang@gone.flow.example", cause: "domain-unknown"},
 }
 
