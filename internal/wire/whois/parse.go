@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Record is what could be read of an answer. All strings are hostile.
@@ -141,7 +142,10 @@ func serverOf(v string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
 	}
-	if scheme != "whois" || !strings.Contains(name, ".") || strings.ContainsAny(name, " \t@\"'") || len(host) > 253 {
+	odd := func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune("@\"'", r) || unicode.IsSpace(r)
+	}
+	if scheme != "whois" || !strings.Contains(name, ".") || strings.ContainsFunc(host, odd) || len(host) > 253 {
 		return ""
 	}
 	if a, err := netip.ParseAddr(name); err == nil && (!a.IsGlobalUnicast() || a.IsPrivate()) {

@@ -149,6 +149,7 @@ func TestQueryFor(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("inetnum: 11.0.0.0\n% Abuse contact for 'a' is 'b@c.example'\nrefer: whois://x.example:43/\ncreated: 2001-02-03\n")
+	f.Add("refer: .: 0\n")
 	f.Add("[Status] free\n: \nDomain Status: \n")
 	f.Fuzz(func(t *testing.T, s string) {
 		r := Parse(s)
