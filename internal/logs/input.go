@@ -250,14 +250,24 @@ func (in *Input) Head() []byte { return in.head }
 
 // Sniff asks the dialects whether the input is a table of theirs.
 func (in *Input) Sniff(dialects []Dialect) {
+	if l := LayoutOf(dialects, in.head); l != nil {
+		in.Layout = l
+	}
+}
+
+// LayoutOf asks the dialects whether the first lines of a file are those of a table; nil where they are not.
+func LayoutOf(dialects []Dialect, head []byte) *Layout {
+	if len(head) == 0 {
+		return nil
+	}
 	for _, d := range dialects {
 		if t, ok := d.(Tabular); ok {
-			if l := t.Columns(in.head); l != nil {
-				in.Layout = l
-				return
+			if l := t.Columns(head); l != nil {
+				return l
 			}
 		}
 	}
+	return nil
 }
 
 // Reader gives a reader with the input's time and layout.

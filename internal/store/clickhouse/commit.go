@@ -433,7 +433,7 @@ func (s *Store) file(ctx context.Context, b *intake.Batch, src *sourceState) (*f
 	if f.no == 0 {
 		f.no, f.head, f.bytes = s.w.number(b.Source+"\x00"+b.To.File), bytes.Clone(b.Head), 0
 	}
-	f.layout = layoutOf(s.opt.Dialects, f.head)
+	f.layout = logs.LayoutOf(s.opt.Dialects, f.head)
 	if len(src.files) > 100 {
 		clear(src.files)
 	}
@@ -449,19 +449,4 @@ func (w *writer) number(name string) int64 {
 	n := max(w.s.opt.Now().UnixMicro(), w.lastNo+1)
 	w.lastNo = n
 	return n<<10 | int64(digest.Hash([]byte(name))&1023)
-}
-
-// layoutOf asks the dialects whether the first lines of a file are those of a table.
-func layoutOf(dialects []logs.Dialect, head []byte) *logs.Layout {
-	if len(head) == 0 {
-		return nil
-	}
-	for _, d := range dialects {
-		if t, ok := d.(logs.Tabular); ok {
-			if l := t.Columns(head); l != nil {
-				return l
-			}
-		}
-	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/store"
 	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
 )
@@ -193,7 +193,7 @@ func (s *Store) fetch(ctx context.Context, want []place) (map[place]*pieceText, 
 		if err := r.Scan(&p.file, &p.base, &source, &head, &text, &rBase, &rLen, &rLatest, &rZone); err != nil {
 			return err
 		}
-		b := &pieceText{src: fileView{strings.TrimPrefix(source, "file:"), layoutOf(s.opt.Dialects, []byte(head))}}
+		b := &pieceText{src: fileView{strings.TrimPrefix(source, "file:"), logs.LayoutOf(s.opt.Dialects, []byte(head))}}
 		var err error
 		if b.text, err = s.dec.DecodeAll([]byte(text), nil); err != nil {
 			return fmt.Errorf("piece %d at %d of %s: %w", p.file, p.base, source, err)
@@ -258,23 +258,7 @@ func (a *around) ReadAt(p []byte, off int64) (n int, err error) {
 			return 0, err
 		}
 	}
-	for n < len(p) {
-		base, text, err := a.at(off + int64(n))
-		if err != nil {
-			return n, err
-		}
-		if text == nil {
-			return n, io.EOF
-		}
-		for off+int64(n) < base && n < len(p) {
-			p[n] = '\n'
-			n++
-		}
-		if n < len(p) {
-			n += copy(p[n:], text[off+int64(n)-base:])
-		}
-	}
-	return n, nil
+	return store.ReadAt(p, off, a.at)
 }
 
 // load reads which pieces the file has.

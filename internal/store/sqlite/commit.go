@@ -194,7 +194,7 @@ func (w *writer) load() error {
 	byID := map[int64]*file{}
 	err = query(w.c, "SELECT id, source, name, head, bytes FROM file", func(st *sqlite.Stmt) error {
 		f := &file{id: st.ColumnInt32(0), head: column(st, 3), bytes: st.ColumnInt64(4)}
-		f.layout = layoutOf(w.s.opt.Dialects, f.head)
+		f.layout = logs.LayoutOf(w.s.opt.Dialects, f.head)
 		w.files[fileName{st.ColumnText(1), st.ColumnText(2)}] = f
 		byID[int64(f.id)] = f
 		return nil
@@ -220,21 +220,6 @@ func (w *writer) load() error {
 	w.d.Take() // counted when it was stored
 	w.doubt = err != nil
 	return err
-}
-
-// layoutOf asks the dialects whether the first lines of a file are those of a table.
-func layoutOf(dialects []logs.Dialect, head []byte) *logs.Layout {
-	if len(head) == 0 {
-		return nil
-	}
-	for _, d := range dialects {
-		if t, ok := d.(logs.Tabular); ok {
-			if l := t.Columns(head); l != nil {
-				return l
-			}
-		}
-	}
-	return nil
 }
 
 // Position gives where the source was left.
@@ -476,7 +461,7 @@ func (w *writer) file(source, name, host string, head []byte) (*file, error) {
 	if f := w.files[n]; f != nil {
 		return f, nil
 	}
-	f := &file{id: int32(w.nextFile), head: append([]byte(nil), head...), layout: layoutOf(w.s.opt.Dialects, head)}
+	f := &file{id: int32(w.nextFile), head: append([]byte(nil), head...), layout: logs.LayoutOf(w.s.opt.Dialects, head)}
 	w.nextFile++
 	w.files[n] = f
 	if err := run(w.c, "INSERT INTO file VALUES (?, ?, ?, ?, ?, 0)", int64(f.id), source, name, host, f.head); err != nil {

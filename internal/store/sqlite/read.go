@@ -2,12 +2,13 @@ package sqlite
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"zombiezen.com/go/sqlite"
 
+	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/store"
 	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
 )
@@ -94,7 +95,7 @@ func (v *view) file(s *Store, id int32) (f *fileView, err error) {
 	f = &fileView{}
 	err = query(v.c, "SELECT source, head FROM file WHERE id = ?", func(st *sqlite.Stmt) error {
 		f.name = strings.TrimPrefix(st.ColumnText(0), "file:")
-		f.layout = layoutOf(s.opt.Dialects, column(st, 1))
+		f.layout = logs.LayoutOf(s.opt.Dialects, column(st, 1))
 		return nil
 	}, int64(id))
 	v.files[id] = f
@@ -110,23 +111,7 @@ type around struct {
 
 // ReadAt reads at a place in the source.
 func (a *around) ReadAt(p []byte, off int64) (n int, err error) {
-	for n < len(p) {
-		base, text, err := a.at(off + int64(n))
-		if err != nil {
-			return n, err
-		}
-		if text == nil {
-			return n, io.EOF
-		}
-		for off+int64(n) < base && n < len(p) {
-			p[n] = '\n'
-			n++
-		}
-		if n < len(p) {
-			n += copy(p[n:], text[off+int64(n)-base:])
-		}
-	}
-	return n, nil
+	return store.ReadAt(p, off, a.at)
 }
 
 // at gives the stretch with the place in it, or else the next one.
