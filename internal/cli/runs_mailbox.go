@@ -50,12 +50,7 @@ func (r *runner) account(name string, send bool) (server.LoginOptions, error) {
 	if err != nil {
 		return server.LoginOptions{}, err
 	}
-	o := a.Login()
-	if send {
-		o = a.Submission()
-	}
-	o.Secret = secret
-	return o, nil
+	return a.With(secret, send), nil
 }
 
 // known finds the account that an argument names, without its password.

@@ -40,6 +40,16 @@ func (a *Account) Submission() server.LoginOptions {
 	return o
 }
 
+// With is the way in with the password, to read or to send.
+func (a *Account) With(secret string, send bool) server.LoginOptions {
+	o := a.Login()
+	if send {
+		o = a.Submission()
+	}
+	o.Secret = secret
+	return o
+}
+
 // hostAndPort takes host or host:port; 0 is no port.
 func hostAndPort(s string) (host string, port uint16, ok bool) {
 	host, p, cut := strings.Cut(s, ":")
@@ -141,12 +151,7 @@ func (d *Doors) login(name string, send bool) (server.LoginOptions, error) {
 	if err != nil {
 		return server.LoginOptions{}, err
 	}
-	o := a.Login()
-	if send {
-		o = a.Submission()
-	}
-	o.Secret = secret
-	return o, nil
+	return a.With(secret, send), nil
 }
 
 // secretOf reads the first line of a file of this machine.

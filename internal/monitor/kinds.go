@@ -278,32 +278,14 @@ func upTo(s *smtp.Session, last smtp.StageName) (took time.Duration) {
 }
 
 func certificateKind() Kind {
-	type args struct {
-		Host     string `json:"host"`
-		Port     uint16 `json:"port"`
-		StartTLS string `json:"starttls"`
-	}
 	return define(Kind{
 		Name: "certificate", Title: finding.M("Certificate"), About: finding.M("the certificate of a port: trust, name, expiry, key"), Every: 6 * hour, FailAfter: 2,
-		Fields: []Field{
-			{Name: "host", Label: finding.M("Host"), Type: "text", Required: true, Example: "mail.mine.example"},
-			{Name: "port", Label: finding.M("Port"), Type: "number", Example: "25"},
-			{Name: "starttls", Label: finding.M("How TLS starts"), Type: "choice", Choices: startWords()},
-		},
+		Fields:   portFields(),
 		Measures: countMeasures(Measure{"remaining", "s", finding.M("time until the certificate expires")}, Measure{Response, "s", finding.M("time of the slowest handshake")}),
-	}, func(c *args) string { return net.JoinHostPort(c.Host, strconv.Itoa(int(max(c.Port, 25)))) },
-		func(c *args, bad func(string, finding.Sentence)) {
-			_, s := hostName(c.Host)
-			bad("host", s)
-			bad("starttls", badStart(c.StartTLS))
-		},
-		func(ctx context.Context, d *Doors, c *args) (*Result, error) {
-			name, _ := hostName(c.Host)
-			port := c.Port
-			if port == 0 {
-				port = 25
-			}
-			r, g, err := tls.Quick(ctx, d.Env, name, port, startOf(c.StartTLS, port))
+	}, (*portArgs).target, (*portArgs).check,
+		func(ctx context.Context, d *Doors, c *portArgs) (*Result, error) {
+			name, port, start := c.start()
+			r, g, err := tls.Quick(ctx, d.Env, name, port, start)
 			if err != nil {
 				return nil, err
 			}

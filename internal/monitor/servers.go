@@ -60,33 +60,50 @@ func startOf(word string, port uint16) string {
 	return word
 }
 
-func tlsKind() Kind {
-	type args struct {
-		Host     string `json:"host"`
-		Port     uint16 `json:"port"`
-		StartTLS string `json:"starttls"`
+// portArgs name a port that speaks TLS.
+type portArgs struct {
+	Host     string `json:"host"`
+	Port     uint16 `json:"port"`
+	StartTLS string `json:"starttls"`
+}
+
+func portFields() []Field {
+	return []Field{
+		{Name: "host", Label: finding.M("Host"), Type: "text", Required: true, Example: "mail.mine.example"},
+		{Name: "port", Label: finding.M("Port"), Type: "number", Example: "25"},
+		{Name: "starttls", Label: finding.M("How TLS starts"), Type: "choice", Choices: startWords()},
 	}
+}
+
+func (c *portArgs) target() string {
+	return net.JoinHostPort(c.Host, strconv.Itoa(int(max(c.Port, 25))))
+}
+
+func (c *portArgs) check(bad func(string, finding.Sentence)) {
+	_, s := hostName(c.Host)
+	bad("host", s)
+	bad("starttls", badStart(c.StartTLS))
+}
+
+// start gives what package tls takes.
+func (c *portArgs) start() (host string, port uint16, startTLS string) {
+	host, _ = hostName(c.Host)
+	port = c.Port
+	if port == 0 {
+		port = 25
+	}
+	return host, port, startOf(c.StartTLS, port)
+}
+
+func tlsKind() Kind {
 	return define(Kind{
 		Name: "tls", Title: finding.M("TLS of a port"), About: finding.M("the whole inventory of a port: certificate, versions from TLS 1.0 on, cipher suites, key exchange; it makes dozens of connections"), Every: 24 * hour, FailAfter: 1,
-		Fields: []Field{
-			{Name: "host", Label: finding.M("Host"), Type: "text", Required: true, Example: "mail.mine.example"},
-			{Name: "port", Label: finding.M("Port"), Type: "number", Example: "25"},
-			{Name: "starttls", Label: finding.M("How TLS starts"), Type: "choice", Choices: startWords()},
-		},
+		Fields:   portFields(),
 		Measures: countMeasures(),
-	}, func(c *args) string { return net.JoinHostPort(c.Host, strconv.Itoa(int(max(c.Port, 25)))) },
-		func(c *args, bad func(string, finding.Sentence)) {
-			_, s := hostName(c.Host)
-			bad("host", s)
-			bad("starttls", badStart(c.StartTLS))
-		},
-		func(ctx context.Context, d *Doors, c *args) (*Result, error) {
-			name, _ := hostName(c.Host)
-			port := c.Port
-			if port == 0 {
-				port = 25
-			}
-			r, err := tls.Report(ctx, d.Env, name, port, startOf(c.StartTLS, port))
+	}, (*portArgs).target, (*portArgs).check,
+		func(ctx context.Context, d *Doors, c *portArgs) (*Result, error) {
+			name, port, start := c.start()
+			r, err := tls.Report(ctx, d.Env, name, port, start)
 			if err != nil {
 				return nil, err
 			}
