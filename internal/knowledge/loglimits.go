@@ -28,6 +28,11 @@ type LogLimits struct {
 	ResourceWords         []string       `toml:"resource_words"`
 	DyingWords            []string       `toml:"dying_words"`
 	RelayCauses           []string       `toml:"relay_causes"`
+	WaitingCauses         []string       `toml:"waiting_causes"`
+	NotTried              struct {
+		Words []string `toml:"words"`
+		Name  Text     `toml:"name"`
+	} `toml:"not_tried"`
 }
 
 // LogLimits reads loglimits.toml.

@@ -13,7 +13,7 @@ import (
 )
 
 // gather works out the facts that need knowledge: causes and providers.
-func gather(in *Input, know *knowledge.Base) (*Facts, error) {
+func gather(in *Input, know *knowledge.Base, lim *knowledge.LogLimits) (*Facts, error) {
 	fam, err := know.Families()
 	if err != nil {
 		return nil, err
@@ -22,43 +22,58 @@ func gather(in *Input, know *knowledge.Base) (*Facts, error) {
 	for _, file := range in.Files {
 		f.Lines.Add(file.Lines)
 	}
-	if f.Causes, err = causes(in.Stats.Reasons, know); err != nil {
-		return nil, err
-	}
-	f.Providers = providers(in.Stats, fam)
+	read := reasons(in.Stats.Reasons, know, lim)
+	f.Causes = causes(read)
+	f.Providers = providers(in.Stats, fam, read)
 	f.Countries = countries(in)
 	if in.Against != nil {
 		f.Against = &in.Against.Totals
-		f.Changes = changes(in.Stats, in.Against, f.Providers, providers(in.Against, fam))
+		f.Changes = changes(in.Stats, in.Against, f.Providers, providers(in.Against, fam, nil))
 	}
 	return f, nil
 }
 
-// causes folds the wordings of the log into causes by the reply table.
-func causes(reasons []tally.Reason, know *knowledge.Base) ([]Cause, error) {
-	at := map[string]int{}
-	var out []Cause
-	for _, r := range reasons {
-		ctx := knowledge.ReplyContext{Host: said(r.Example), Command: r.Stage}
+// reasons reads each wording of the log by the reply table: a cause of its own each, in the order given.
+func reasons(said []tally.Reason, know *knowledge.Base, lim *knowledge.LogLimits) []Cause {
+	out := make([]Cause, len(said))
+	for i, r := range said {
+		if r.Kind == "deferred" && slices.ContainsFunc(lim.NotTried.Words, func(w string) bool { return strings.Contains(r.Example, w) }) {
+			out[i] = Cause{Kind: r.Kind, ID: notTried, Name: lim.NotTried.Name.EN, name: lim.NotTried.Name, Owner: finding.OwnerNobody, Example: r.Example, Who: r.Who, Relay: r.Relay, Count: r.Count}
+			continue
+		}
+		ctx := knowledge.ReplyContext{Host: speaker(r.Example), Command: r.Stage}
 		if r.Kind == "deferred" {
 			ctx.Code = "421" // not final, where the text has no code of its own
 		}
 		read := know.ReadReply(knowledge.SaidIn(r.Example), ctx)
-		key := r.Kind + " " + read.Cause
+		out[i] = Cause{Kind: r.Kind, ID: read.Cause, Name: read.CauseName.EN, name: read.CauseName, Permanent: read.Permanent,
+			Owner: read.Owner, Example: r.Example, Who: r.Who, Relay: r.Relay, Count: r.Count}
+		if r.Kind == "rejected" {
+			out[i].Owner = refusedByUs(read.Owner)
+		}
+	}
+	return out
+}
+
+// notTried is the cause of a deferral without an attempt: the answer of an earlier attempt still holds.
+const notTried = "not-tried"
+
+// causes folds the wordings of a log into causes, most frequent first.
+func causes(read []Cause) []Cause {
+	at := map[[2]string]int{}
+	var out []Cause
+	for _, c := range read {
+		key := [2]string{c.Kind, c.ID}
 		i, ok := at[key]
 		if !ok {
-			i = len(out)
-			at[key] = i
-			out = append(out, Cause{Kind: r.Kind, ID: read.Cause, Name: read.CauseName.EN, name: read.CauseName, Permanent: read.Permanent,
-				Owner: read.Owner, Example: r.Example, Who: r.Who, Relay: r.Relay})
-			if r.Kind == "rejected" {
-				out[i].Owner = refusedByUs(read.Owner)
-			}
+			at[key] = len(out)
+			out = append(out, c)
+			continue
 		}
-		out[i].Count += r.Count
+		out[i].Count += c.Count
 	}
 	slices.SortStableFunc(out, func(a, b Cause) int { return cmp.Compare(b.Count, a.Count) })
-	return out, nil
+	return out
 }
 
 // refusedByUs turns the owner round: in what we refuse, the sender's side is the stranger, and what the reply table
@@ -73,8 +88,8 @@ func refusedByUs(o finding.Owner) finding.Owner {
 	return o
 }
 
-// said names the host that spoke in a log's reason, "" where none did.
-func said(s string) string {
+// speaker names the host that spoke in a log's reason, "" where none did.
+func speaker(s string) string {
 	_, rest, ok := strings.Cut(s, "host ")
 	if !ok {
 		return ""
@@ -87,8 +102,8 @@ func said(s string) string {
 }
 
 // providers folds relays into mailbox providers; the rest stand for themselves. Hand-overs inside the machine are no
-// provider.
-func providers(s *tally.Stats, fam *knowledge.Families) []Provider {
+// provider. read are the causes of the reasons of the log, nil where they are not asked for.
+func providers(s *tally.Stats, fam *knowledge.Families, read []Cause) []Provider {
 	at := map[string]int{}
 	var out []Provider
 	for _, r := range s.Relays.Rows {
@@ -103,7 +118,7 @@ func providers(s *tally.Stats, fam *knowledge.Families) []Provider {
 		if !ok {
 			i = len(out)
 			at[id] = i
-			out = append(out, Provider{ID: id, Name: name.String(), name: name})
+			out = append(out, Provider{ID: id, Name: name.String(), name: name, host: r.Key})
 		}
 		p := &out[i]
 		p.Sent += r.Val.Sent
@@ -111,6 +126,11 @@ func providers(s *tally.Stats, fam *knowledge.Families) []Provider {
 		p.Bounced += r.Val.Bounced
 		p.delay += r.Val.DelaySum
 		p.hours = append(p.hours, r.Val.Hours...)
+		for _, w := range r.Val.Reasons {
+			if w.Reason >= 0 && w.Reason < len(read) {
+				p.because(&read[w.Reason], w)
+			}
+		}
 	}
 	for i := range out {
 		p := &out[i]
@@ -120,11 +140,34 @@ func providers(s *tally.Stats, fam *knowledge.Families) []Provider {
 		if p.Sent > 0 {
 			p.DelayMS = float64((p.delay / time.Duration(p.Sent)).Milliseconds())
 		}
+		slices.SortStableFunc(p.Causes, func(a, b Share) int { return cmp.Compare(b.Count, a.Count) })
 	}
 	slices.SortStableFunc(out, func(a, b Provider) int {
 		return cmp.Compare(b.Sent+b.Bounced+b.Deferred, a.Sent+a.Bounced+a.Deferred)
 	})
 	return out
+}
+
+// because counts a cause that stopped mail to the provider.
+func (p *Provider) because(c *Cause, r tally.RelayReason) {
+	for i := range p.Causes {
+		if s := &p.Causes[i]; s.Kind == c.Kind && s.ID == c.ID {
+			s.Count += r.Count
+			s.Example = cmp.Or(s.Example, r.Example)
+			return
+		}
+	}
+	p.Causes = append(p.Causes, Share{Kind: c.Kind, ID: c.ID, Name: c.Name, Owner: c.Owner, Count: r.Count, Example: r.Example, name: c.name.Say()})
+}
+
+// main is the most frequent cause of a kind. That the next attempt was not due is none where there is another.
+func (p *Provider) main(kind string) (main Share, known bool) {
+	for _, s := range p.Causes {
+		if s.Kind == kind && (!known || main.ID == notTried) {
+			main, known = s, true
+		}
+	}
+	return main, known
 }
 
 // countries counts logins by country.

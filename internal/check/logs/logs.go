@@ -77,10 +77,23 @@ type Provider struct {
 	Deferred   int64   `json:"deferred"`
 	Bounced    int64   `json:"bounced"`
 	Acceptance float64 `json:"acceptance"`
-	DelayMS    float64 `json:"delay_ms"` // mean of what was sent
+	DelayMS    float64 `json:"delay_ms"`         // mean of what was sent
+	Causes     []Share `json:"causes,omitempty"` // why it deferred and bounced, most frequent first
 	name       finding.Sentence
+	host       string // what mailwhy trace finds its mail by: the family of its busiest host
 	hours      []tally.RelayHour
 	delay      time.Duration
+}
+
+// Share is how often one cause stopped mail to a provider.
+type Share struct {
+	Kind    string        `json:"kind"` // deferred, bounced
+	ID      string        `json:"cause"`
+	Name    string        `json:"name"`
+	Owner   finding.Owner `json:"owner"`
+	Count   int64         `json:"count"`
+	Example string        `json:"example,omitempty"` // its words, verbatim
+	name    finding.Sentence
 }
 
 // Country is logins by country.

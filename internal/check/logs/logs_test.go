@@ -155,7 +155,7 @@ func TestRepliesAreCutOutOfLogLines(t *testing.T) {
 			t.Errorf("%q: %q", in, got)
 		}
 	}
-	if got := said("host mx.a.example[192.0.2.1] said: 550"); got != "mx.a.example" {
+	if got := speaker("host mx.a.example[192.0.2.1] said: 550"); got != "mx.a.example" {
 		t.Errorf("host %q", got)
 	}
 }

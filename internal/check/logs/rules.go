@@ -34,8 +34,8 @@ var (
 	ruleDeferralWave = &finding.Rule{
 		ID: "logs.deferral-wave", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title:  "wave of deferrals",
-		Says:   "{{.Provider}} deferred {{.N}} {{plural .N \"attempt\" \"attempts\"}} in the hour from {{.At}}, {{.Share}} % of those of the whole log",
-		Why:    "mail to this provider is late; when it goes on, messages expire and bounce",
+		Says:   "{{if gt .Hosts 1}}{{.Hosts}} destinations deferred {{.N}} attempts, {{.Share}} % of all to them, most in the hour from {{.At}}{{else}}{{.Provider}} deferred {{.N}} {{plural .N \"attempt\" \"attempts\"}} in the hour from {{.At}}, {{.Share}} % of those of the whole log{{end}}{{if .Known}}: {{.Cause}}{{end}}",
+		Why:    "mail to them is late; when it goes on, messages expire and bounce",
 		Repair: "read the provider's words in the evidence: a rate limit asks for slower sending, a reputation reply for clean-up, a time-out for patience",
 	}
 	ruleDead = &finding.Rule{
@@ -47,16 +47,16 @@ var (
 	}
 	ruleAcceptance = &finding.Rule{
 		ID: "logs.acceptance", Severity: finding.Warning, Owner: finding.OwnerSelf,
-		Title:  "acceptance by a provider",
-		Says:   "{{.Provider}} accepted {{.Share}} % of {{.N}} {{plural .N \"recipient\" \"recipients\"}}",
+		Title:  "acceptance by providers",
+		Says:   "{{if gt .Hosts 1}}{{.Hosts}} destinations{{else}}{{.Provider}}{{end}} accepted {{.Share}} % of {{.N}} {{plural .N \"recipient\" \"recipients\"}}{{if .Known}}: {{.Cause}}{{end}}",
 		OK:     "every large provider accepts our mail",
 		Why:    "what a provider refuses does not arrive, and a low share lowers the reputation of all other mail",
-		Repair: "mend the most frequent cause of its refusals first",
+		Repair: "mend the cause that is named, the most frequent one; the others of each provider stand in the JSON under providers",
 	}
 	ruleAcceptanceDrop = &finding.Rule{
 		ID: "logs.acceptance-drop", Severity: finding.Error, Owner: finding.OwnerSelf,
 		Title:  "acceptance fell",
-		Says:   "{{.Provider}} accepts {{.Now}} %, before {{.Before}} %",
+		Says:   "{{.Provider}} accepts {{.Now}} %, before {{.Before}} %{{if .Known}}: {{.Cause}}{{end}}",
 		Why:    "a sudden fall is a block or a broken authentication, not bad addresses",
 		Repair: "compare the refusals of both periods; check SPF, DKIM, DMARC and blocklists of the sending address",
 		After:  nil,

@@ -20,7 +20,7 @@ func Survey(env *check.Env, in Input) (*finding.Report, error) {
 	if in.Top == 0 {
 		in.Top = 10
 	}
-	facts, err := gather(&in, env.Know)
+	facts, err := gather(&in, env.Know, lim)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func headline(r *finding.Report, f *Facts) finding.Headline {
 		return h
 	}
 	args["First"], args["Others"] = first.Says(), n-1
-	h.Owner, h.Next = first.Rule.Owner, first.Verify
+	h.Owner, h.Next = first.Whose(), first.Verify
 	switch first.Verdict() {
 	case finding.VerdictError:
 		h.State = finding.StateBroken

@@ -181,7 +181,7 @@ func (t *Tally) deferred(r *rec) {
 	relay := t.relay(r)
 	relay.Deferred++
 	relay.hour(t.nowAt).Deferred++
-	t.reason(r, "deferred")
+	relay.because(t.reason(r, "deferred"), r.text)
 }
 
 func (t *Tally) bounced(r *rec) {
@@ -193,8 +193,9 @@ func (t *Tally) bounced(r *rec) {
 	t.now.Bounced++
 	t.rcptDoms.at(r.hb, r.b).Bounces++
 	t.rcpts.at(r.ha, r.a).Bounces++
-	t.relay(r).Bounced++
-	t.reason(r, "bounced")
+	relay := t.relay(r)
+	relay.Bounced++
+	relay.because(t.reason(r, "bounced"), r.text)
 }
 
 func (t *Tally) reject(r *rec) {
@@ -219,10 +220,11 @@ func (t *Tally) reject(r *rec) {
 	t.reason(r, kind)
 }
 
-// reason counts a reason text with its changing parts taken out.
-func (t *Tally) reason(r *rec, kind string) {
+// reason counts a reason text with its changing parts taken out, and gives its hash.
+func (t *Tally) reason(r *rec, kind string) uint64 {
 	key := normalise(kind, r.text)
-	e := t.reasons.at(t.hash(key), key)
+	hash := t.hash(key)
+	e := t.reasons.at(hash, key)
 	e.n++
 	e.last = r.at
 	if e.n == 1 {
@@ -234,6 +236,7 @@ func (t *Tally) reason(r *rec, kind string) {
 		}
 		e.stage = string(stage[:min(len(stage), 30)])
 	}
+	return hash
 }
 
 func (t *Tally) word(r *rec) {

@@ -73,6 +73,40 @@ type Relay struct {
 	Bounced  int64         `json:"bounced"`
 	DelaySum time.Duration `json:"-"`
 	Hours    []RelayHour   `json:"-"`
+	Reasons  []RelayReason `json:"-"` // the first so many that it gave
+}
+
+// What is kept of one relay: so many reasons, and an example of the first few.
+const (
+	maxRelayReasons  = 16
+	maxRelayExamples = 4
+	maxRelayExample  = 200
+)
+
+// RelayReason is how often a relay gave one reason.
+type RelayReason struct {
+	Count   int64
+	Reason  int    // index into Stats.Reasons, -1 where it was forgotten there
+	Example string // the first time's words, at most 200 bytes; "" for all but the first few reasons of a relay
+	key     uint64
+}
+
+// because counts a reason of the relay by its key.
+func (r *Relay) because(key uint64, text []byte) {
+	for i := range r.Reasons {
+		if r.Reasons[i].key == key {
+			r.Reasons[i].Count++
+			return
+		}
+	}
+	if len(r.Reasons) == maxRelayReasons {
+		return
+	}
+	new := RelayReason{Count: 1, Reason: -1, key: key}
+	if len(r.Reasons) < maxRelayExamples {
+		new.Example = string(text[:min(len(text), maxRelayExample)])
+	}
+	r.Reasons = append(r.Reasons, new)
 }
 
 // RelayHour is an hour in which a relay deferred.
@@ -192,9 +226,20 @@ func (t *Tally) Stats(top int) *Stats {
 	s.Accounts = convert(head(t.accounts, 0), (*account).public)
 	s.Sources = convert(head(t.sources, 0), (*source).public)
 	s.Words, s.TLS = head(t.words, 0).Rows, head(t.tls, 0).Rows
-	for _, e := range t.reasons.sorted(0) {
+	at := map[uint64]int{}
+	for i, e := range t.reasons.sorted(0) {
 		r := e.val
+		at[e.hash] = i
 		s.Reasons = append(s.Reasons, Reason{r.kind, r.n, int(r.code), r.stage, r.text, r.who, r.relay, time.Unix(0, r.first), time.Unix(0, r.last)})
+	}
+	for _, relay := range s.Relays.Rows {
+		for i := range relay.Val.Reasons {
+			r := &relay.Val.Reasons[i]
+			r.Reason = -1
+			if n, ok := at[r.key]; ok {
+				r.Reason = n
+			}
+		}
 	}
 	return s
 }
