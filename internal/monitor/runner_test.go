@@ -19,6 +19,7 @@ type world struct {
 	mu     sync.Mutex
 	at     time.Time
 	says   Verdict
+	sees   map[string]Verdict // otherwise from a vantage point
 	value  float64
 	store  *memory
 	told   []News
@@ -38,6 +39,9 @@ func probeKind(w *world) Kind {
 		func(_ context.Context, d *Doors, c *args) (*Result, error) {
 			w.mu.Lock()
 			says, value := w.says, w.value
+			if other, ok := w.sees[d.Env.Probe.HELO]; ok {
+				says = other
+			}
 			w.mu.Unlock()
 			s, a := finding.Host(c.Host), finding.Args{"Host": c.Host}
 			f := ruleProbe.Passed(s, a)
@@ -85,7 +89,13 @@ func newWorld(t *testing.T, d Definition, defaults Defaults) *world {
 	}
 	r, err := New(context.Background(), Options{
 		Config: c, Kinds: kinds, Store: w.store, Announcer: w, Applier: w, Now: w.now,
-		Doors: func(context.Context, *Vantage, bool) (*Doors, error) { return &Doors{Env: &check.Env{Now: w.now}}, nil },
+		Doors: func(_ context.Context, from *Vantage, _ bool) (*Doors, error) {
+			env := &check.Env{Now: w.now}
+			if from != nil {
+				env.Probe.HELO = from.Name
+			}
+			return &Doors{Env: env}, nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

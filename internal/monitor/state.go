@@ -89,6 +89,7 @@ func Step(monitor string, r Rule, s State, o Observation, acked bool) (State, []
 	t := &step{monitor: monitor, r: r, s: s, o: o}
 	t.s.Changes, t.s.Keys, t.s.Fresh = slices.Clone(s.Changes), slices.Clone(s.Keys), slices.Clone(s.Fresh)
 	t.s.Last, t.s.Runs = &o, s.Runs+1
+	t.s.notAfter(o.At)
 	switch o.Verdict {
 	case OK, Failing:
 		t.known(acked)
@@ -96,6 +97,20 @@ func Step(monitor string, r Rule, s State, o Observation, acked bool) (State, []
 		t.blind()
 	}
 	return t.s, t.out
+}
+
+// notAfter brings times that lie ahead to now: the clock was set back, and nobody is to wait until it is there again.
+func (s *State) notAfter(now time.Time) {
+	for _, t := range []*time.Time{&s.Since, &s.StreakFrom, &s.UnknownAt, &s.Told} {
+		if t.After(now) {
+			*t = now
+		}
+	}
+	for i := range s.Changes {
+		if s.Changes[i].After(now) {
+			s.Changes[i] = now
+		}
+	}
 }
 
 type step struct {

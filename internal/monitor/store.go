@@ -149,6 +149,9 @@ func Apply(i *Incident, e *Event) *Incident {
 		if e.Kind == Resolved {
 			i.Ended = e.At
 		}
+		if i.Ended.Before(i.Started) { // the clock was set back meanwhile
+			i.Ended = i.Started
+		}
 	}
 	return i
 }

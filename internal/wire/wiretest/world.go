@@ -77,6 +77,13 @@ func (w *World) Map(network, fake, real string) {
 	w.route[network+" "+canonical(fake)] = real
 }
 
+// Unmap takes an invented address off the map: nobody listens there any more.
+func (w *World) Unmap(network, fake string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.route, network+" "+canonical(fake))
+}
+
 // Set makes an address behave as told, whatever listens there. An address without a port ("198.51.100.7") stands for
 // all its ports.
 func (w *World) Set(network, fake string, r Reach) {
