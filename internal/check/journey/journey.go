@@ -121,7 +121,7 @@ func judge(j *trace.Journey, know *knowledge.Base) *judgement {
 			causes[key] = true
 			f := rule.Failed(subject(j), finding.Args{"To": r.To, "N": r.Attempts, "Cause": causeName(&read), "Advice": said(read.Admin)})
 			f = f.Saw(finding.Raw(r.Text), finding.Sentence{}).With(finding.Evidence{Source: "log", At: r.At, Raw: r.Line})
-			f.Verify = next(&read, r.To, j)
+			f.Verify, f.Owner = next(&read, r.To, j), &read.Owner
 			w.findings = append(w.findings, f)
 		}
 	}
@@ -145,8 +145,10 @@ func (w *judgement) rejects() {
 		}
 		if len(w.findings) < 20 {
 			args := finding.Args{"Client": client(w.j.Client), "Stage": x.Stage, "Cause": causeName(&read), "Advice": said(read.Meaning)}
-			w.findings = append(w.findings, ruleRejected.Failed(subject(w.j), args).
-				Saw(finding.Raw(x.Text), finding.Sentence{}).With(finding.Evidence{Source: "log", At: x.At, Raw: x.Line}))
+			f := ruleRejected.Failed(subject(w.j), args).Saw(finding.Raw(x.Text), finding.Sentence{}).With(finding.Evidence{Source: "log", At: x.At, Raw: x.Line})
+			theirs := otherSide(read.Owner)
+			f.Owner = &theirs
+			w.findings = append(w.findings, f)
 		}
 	}
 }
@@ -231,23 +233,24 @@ func (w *judgement) headline() finding.Headline {
 	}
 	if r := w.worst; r != nil {
 		args["Bad"], args["Tries"], args["BadWhere"], args["BadWhen"] = r.To, r.Attempts, place(r), clock(r.At)
+		args["Reached"], args["Others"] = reached(r.Relay, r.RelayIP+r.Socket), unsent(j)-1
 	}
 	switch j.State {
 	case trace.Delivered:
 		h.Says = delivered(j, args)
 	case trace.Waiting:
-		h.State, h.Says = finding.StateWarning, finding.S("Not delivered yet: {{.BadWhere}} put {{.Bad}} off ({{.Tries}} {{plural .Tries \"attempt\" \"attempts\"}}, the last at {{.BadWhen}}): {{.Cause}}.", args)
+		h.State, h.Says = finding.StateWarning, finding.S("Not delivered yet: {{if .Reached}}{{.BadWhere}} put {{.Bad}} off{{else}}{{.Bad}} waits{{end}} ({{.Tries}} {{plural .Tries \"attempt\" \"attempts\"}}, the last at {{.BadWhen}}): {{.Cause}}.", args)
 	case trace.BouncedSt:
-		h.State, h.Says = finding.StateBroken, finding.S("Not delivered: {{.Bad}} failed at {{.BadWhere}} at {{.BadWhen}}: {{.Cause}}.", args)
+		h.State, h.Says = finding.StateBroken, finding.S("Not delivered: {{.Bad}} failed{{if .Reached}} at {{.BadWhere}}{{end}} at {{.BadWhen}}: {{.Cause}}.", args)
 		if len(j.Notices) > 0 && j.Notices[0].To != "" {
 			args["Sender"] = j.Notices[0].To
-			h.Says = finding.S("Not delivered: {{.Bad}} failed at {{.BadWhere}} at {{.BadWhen}}: {{.Cause}}. {{.Sender}} was told.", args)
+			h.Says = finding.S("Not delivered: {{.Bad}} failed{{if .Reached}} at {{.BadWhere}}{{end}} at {{.BadWhen}}: {{.Cause}}. {{.Sender}} was told.", args)
 		}
 	case trace.Partly:
 		args["Sent"] = sentTo(j)
 		h.State, h.Says = finding.StateWarning, finding.S("Delivered to {{.Sent}} of {{.N}} {{plural .N \"recipient\" \"recipients\"}}.", args)
 		if w.worst != nil {
-			h.Says = finding.S("Delivered to {{.Sent}} of {{.N}} {{plural .N \"recipient\" \"recipients\"}}; {{.Bad}} failed at {{.BadWhere}}: {{.Cause}}.", args)
+			h.Says = finding.S("Delivered to {{.Sent}} of {{.N}} {{plural .N \"recipient\" \"recipients\"}}; {{.Bad}} failed{{if .Reached}} at {{.BadWhere}}{{end}}: {{.Cause}}{{if .Others}}; {{.Others}} more did not get it either{{end}}.", args)
 		}
 	case trace.RejectedS:
 		args["Client"], args["Stage"] = client(j.Client), j.Rejects[0].Stage
@@ -306,6 +309,17 @@ func sentTo(j *trace.Journey) (n int) {
 	return n
 }
 
+// unsent counts the recipients whose mail was refused, given up or put off.
+func unsent(j *trace.Journey) (n int) {
+	for i := range j.Recipients {
+		switch j.Recipients[i].Fate() {
+		case event.Bounced, event.Failed, event.Expired, event.Undeliverable, event.Deferred:
+			n++
+		}
+	}
+	return n
+}
+
 func lastSent(j *trace.Journey) *trace.Recipient {
 	last := &j.Recipients[0]
 	for i := range j.Recipients {
@@ -323,6 +337,9 @@ func clock(t time.Time) string {
 	return t.Format("2006-01-02 15:04:05 -0700")
 }
 
+// reached tells whether the log names a next host at all: Postfix says "none" where it found or reached no one.
+func reached(relay, ip string) bool { return relay != "none" && relay+ip != "" }
+
 // place names the next host with its address, or the local transport.
 func place(r *trace.Recipient) finding.Sentence {
 	return where(r.Relay, r.RelayIP+r.Socket, r.Port)
@@ -330,7 +347,7 @@ func place(r *trace.Recipient) finding.Sentence {
 
 func where(relay, ip string, port uint16) finding.Sentence {
 	switch {
-	case relay == "none" || relay == "" && ip == "":
+	case !reached(relay, ip):
 		return finding.S("our own server", nil)
 	case ip == "" || ip == relay:
 		return finding.Raw(relay)

@@ -78,18 +78,14 @@ func clientSentence(c *trace.Client) finding.Sentence {
 func timeline(j *trace.Journey) finding.Section {
 	s := finding.Section{Title: finding.S("timeline", nil),
 		Columns: []finding.Sentence{finding.S("when", nil), finding.S("host", nil), finding.S("program", nil), finding.S("queue id", nil), finding.S("what happened", nil)}}
-	day, shown := "", ""
-	for i := range j.Steps {
-		st := &j.Steps[i]
-		if quiet(st) || st.EventKind() == event.Related && st.Line == shown {
-			continue
-		}
-		shown = st.Line
+	day := ""
+	for _, p := range passages(j.Steps) {
+		st := p.step
 		if d := st.At.Format("2006-01-02 -0700"); !st.At.IsZero() && d != day {
 			day = d
 			s.Rows = append(s.Rows, finding.Cells(finding.Raw(d)))
 		}
-		row := finding.Cells(finding.Raw(stamp(st.At)), finding.Raw(st.Host), finding.Raw(program(st.Program)), finding.Raw(st.QueueID), words(st))
+		row := finding.Cells(finding.Raw(stamp(st.At)), finding.Raw(st.Host), finding.Raw(program(st.Program)), finding.Raw(st.QueueID), p.words())
 		if v, ok := verdict(st); ok {
 			row.Mark = &v
 		}
@@ -138,9 +134,9 @@ func verdict(st *trace.Step) (finding.Verdict, bool) {
 	return 0, false
 }
 
-// words tells a step in words.
-func words(st *trace.Step) finding.Sentence {
-	args := finding.Args{"To": st.To, "Orig": st.OrigTo, "Text": st.Text, "Where": where(st.Relay, st.RelayIP+st.Socket, st.Port), "IP": st.ClientIP, "Name": st.Client, "Delay": st.Delay,
+// words tells a step in words; to is for whom it is told.
+func words(st *trace.Step, to finding.Sentence) finding.Sentence {
+	args := finding.Args{"To": to, "Text": st.Text, "Where": where(st.Relay, st.RelayIP+st.Socket, st.Port), "IP": st.ClientIP, "Name": st.Client, "Delay": st.Delay,
 		"Ref": st.Ref, "User": st.User, "TLS": st.TLS, "Filter": st.Filter, "Verdict": st.Verdict, "Folder": st.Folder, "Size": st.Size, "N": st.NRcpt, "Stage": st.Stage,
 		"Message": st.Message, "Who": client(&trace.Client{Name: st.Client, IP: st.ClientIP, User: st.User})}
 	if st.From != nil {
@@ -226,10 +222,16 @@ func receivedWords(st *trace.Step, args finding.Args) finding.Sentence {
 	return finding.S("taken in from {{.Who}}", args)
 }
 
-func deliveryWords(st *trace.Step, args finding.Args) finding.Sentence {
+// addressee is the recipient, with the address it was before aliases and forwards.
+func addressee(st *trace.Step) string {
 	if st.OrigTo != "" && !strings.EqualFold(st.OrigTo, st.To) {
-		args["To"] = st.OrigTo + " → " + st.To
+		return st.OrigTo + " → " + st.To
 	}
+	return st.To
+}
+
+func deliveryWords(st *trace.Step, args finding.Args) finding.Sentence {
+	args["Reached"] = reached(st.Relay, st.RelayIP+st.Socket)
 	switch st.Fate() {
 	case event.Sent, event.Relayed:
 		if st.Delays != nil && st.Delay > time.Second && st.Delays.Before+st.Delays.Queue > 0 {
@@ -238,9 +240,9 @@ func deliveryWords(st *trace.Step, args finding.Args) finding.Sentence {
 		}
 		return finding.S("{{.To}} sent to {{.Where}}: {{.Text}}", args)
 	case event.Deferred:
-		return finding.S("{{.To}} put off by {{.Where}}: {{.Text}}", args)
+		return finding.S("{{.To}} put off{{if .Reached}} by {{.Where}}{{end}}: {{.Text}}", args)
 	case event.Bounced, event.Failed:
-		return finding.S("{{.To}} refused by {{.Where}}: {{.Text}}", args)
+		return finding.S("{{.To}} {{if .Reached}}refused by {{.Where}}{{else}}failed{{end}}: {{.Text}}", args)
 	case event.Expired:
 		return finding.S("{{.To}} waited too long and was given up: {{.Text}}", args)
 	case event.Discarded:
@@ -277,13 +279,21 @@ func recipients(j *trace.Journey) finding.Section {
 		Columns: []finding.Sentence{finding.S("address", nil), finding.S("fate", nil), finding.S("attempts", nil), finding.S("last host", nil), finding.S("answer", nil)}}
 	for i := range j.Recipients {
 		r := &j.Recipients[i]
-		row := finding.Cells(finding.Raw(r.To), fate(r.Fate()), finding.S("{{.N}}", finding.Args{"N": r.Attempts}), place(r), finding.Raw(r.Text))
+		row := finding.Cells(finding.Raw(r.To), fate(r.Fate()), finding.S("{{.N}}", finding.Args{"N": r.Attempts}), lastHost(r), finding.Raw(r.Text))
 		if v, ok := fateVerdict(r.Fate()); ok {
 			row.Mark = &v
 		}
 		s.Rows = append(s.Rows, row)
 	}
 	return s
+}
+
+// lastHost is the host of the last attempt; nothing where none was reached.
+func lastHost(r *trace.Recipient) finding.Sentence {
+	if f := r.Fate(); !reached(r.Relay, r.RelayIP+r.Socket) && f != event.Sent && f != event.Relayed {
+		return finding.Raw("–")
+	}
+	return place(r)
 }
 
 func fateVerdict(f event.Status) (finding.Verdict, bool) {
