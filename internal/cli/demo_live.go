@@ -3,16 +3,11 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/cookiejar"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/check"
@@ -20,6 +15,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
@@ -29,6 +25,8 @@ const (
 	demoPerHour = 120
 	demoWave    = 2 * time.Hour
 	demoUser    = "demo"
+
+	demoHelpdesk = "helpdesk"
 )
 
 // demoLive runs serve on the small Internet, with logs that grow as one looks, until the context ends.
@@ -56,23 +54,33 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 	if err := writeDemoQueue(listing, now); err != nil {
 		return err
 	}
+	phone, hangUp, err := demoPhone(ctx)
+	if err != nil {
+		return err
+	}
+	defer hangUp()
 	cfg := &Config{
 		Serve:   ServeConfig{Listen: listen, Data: filepath.Join(dir, "data"), LogLevel: "warn", RunsPerMinute: 120},
 		Intake:  []intake.Config{{Kind: "files", Paths: []string{filepath.Join(dir, "logs", "*.log")}}},
 		Queue:   QueueConfig{Listing: listing},
 		Inbox:   InboxConfig{Listen: "127.0.0.1:0", Domain: "inbox.mine.example"},
 		Monitor: demoMonitors(),
+		Channel: []notify.Channel{{ID: "on-call", Kind: "webhook", URL: phone}},
 	}
 	failed := make(chan error, 1)
 	ready := false
+	var serving *service
 	err = a.serve(ctx, serveOptions{Config: cfg,
 		Env: func(tape wire.Tape) (*check.Env, func(), error) {
 			e := w.Live(tape)
 			return e, func() { e.DNS.Close() }, nil
 		},
-		Opened: func(ctx context.Context, v *service) error { return keepDemoReports(ctx, v.state, now) },
+		Opened: func(ctx context.Context, v *service) error { serving = v; return keepDemoReports(ctx, v.state, now) },
 		// The page answers once Ready has returned.
-		Ready: func(page, setup string) { ready = true; go func() { failed <- a.demoGreet(ctx, page, setup, stop) }() }})
+		Ready: func(page, setup string) {
+			ready = true
+			go func() { failed <- a.demoGreet(ctx, page, setup, serving.inboxAt, stop) }()
+		}})
 	stop()
 	err = errors.Join(err, <-grown)
 	if ready {
@@ -82,8 +90,8 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 }
 
 // demoGreet makes the users and says how to sign in; a demo that nobody can enter ends.
-func (a *app) demoGreet(ctx context.Context, page, setup string, stop func()) error {
-	password, err := demoSetup(ctx, page, setup)
+func (a *app) demoGreet(ctx context.Context, page, setup, inboxAt string, stop func()) error {
+	password, err := demoSetup(ctx, page, setup, inboxAt)
 	if err != nil {
 		defer stop()
 		if ctx.Err() != nil {
@@ -91,8 +99,8 @@ func (a *app) demoGreet(ctx context.Context, page, setup string, stop func()) er
 		}
 		return err
 	}
-	a.note(finding.S("A living demo: open {{.Page}} and sign in as {{.User}} with the password {{.Password}}. Ctrl-C ends it, and nothing is left behind.",
-		finding.Args{"Page": page, "User": demoUser, "Password": password}))
+	a.note(finding.S("A living demo: open {{.Page}} and sign in as {{.User}} with the password {{.Password}} ({{.Helpdesk}} with the same one sees one domain only). Ctrl-C ends it, and nothing is left behind.",
+		finding.Args{"Page": page, "User": demoUser, "Password": password, "Helpdesk": demoHelpdesk}))
 	return nil
 }
 
@@ -139,47 +147,6 @@ func growDemoLogs(ctx context.Context, t *demo.Traffic, l demoLogs) error {
 	}
 }
 
-// demoSetup makes the users as a person would, over the API: an admin, and a helpdesk that sees one domain only.
-func demoSetup(ctx context.Context, page, setup string) (password string, err error) {
-	password = strings.ToLower(rand.Text()[:12])
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return "", err
-	}
-	c := &http.Client{Jar: jar, Timeout: time.Minute}
-	_, token, _ := strings.Cut(setup, "token=")
-	for _, q := range []struct {
-		path string
-		body map[string]any
-	}{
-		{"api/v1/setup", map[string]any{"token": token, "name": demoUser, "password": password}},
-		{"api/v1/blocks", map[string]any{"what": "203.0.113.66", "reason": "wrong passwords for seven accounts", "until": time.Now().Add(7 * 24 * time.Hour).UTC().Format(time.RFC3339)}},
-		{"api/v1/blocks", map[string]any{"what": "spam.example", "reason": "offers to every address", "until": time.Now().Add(30 * 24 * time.Hour).UTC().Format(time.RFC3339)}},
-		{"api/v1/inbox", map[string]any{}},
-		{"api/v1/users", map[string]any{"name": "helpdesk", "password": password, "role": "helpdesk", "domains": []string{"fine.example"}}},
-	} {
-		raw, err := json.Marshal(q.body)
-		if err != nil {
-			return "", err
-		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, page+q.path, bytes.NewReader(raw))
-		if err != nil {
-			return "", err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		res, err := c.Do(req)
-		if err != nil {
-			return "", err
-		}
-		text, _ := io.ReadAll(io.LimitReader(res.Body, 4096))
-		res.Body.Close()
-		if res.StatusCode/100 != 2 {
-			return "", fmt.Errorf("%s: HTTP %d: %s", q.path, res.StatusCode, text)
-		}
-	}
-	return password, nil
-}
-
 // demoMonitors watch the small Internet: most are fine, two are not.
 func demoMonitors() []monitor.Definition {
 	soon := monitor.Settings{Every: monitor.Span(20 * time.Second), FailAfter: 2}
@@ -187,7 +154,8 @@ func demoMonitors() []monitor.Definition {
 		{ID: "to-fine", Kind: "deliver", Title: "fine.example", Args: map[string]any{"to": "wang@fine.example"}, Settings: soon, SlowerThan: monitor.Span(300 * time.Millisecond)},
 		{ID: "to-dark", Kind: "deliver", Title: "dark.example", Args: map[string]any{"to": "wang@dark.example"}, Settings: soon},
 		{ID: "dns-fine", Kind: "domain", Title: "fine.example", Args: map[string]any{"domain": "fine.example", "dns_only": true}, Settings: soon},
-		{ID: "dns-broken", Kind: "domain", Title: "broken.example", Args: map[string]any{"domain": "broken.example", "dns_only": true}, Settings: soon},
+		{ID: "dns-broken", Kind: "domain", Title: "broken.example", Args: map[string]any{"domain": "broken.example", "dns_only": true}, Settings: soon,
+			Propose: &monitor.Propose{Action: monitor.LowerTTL, Target: "broken.example MX", Old: "300", New: "60", For: monitor.Span(2 * time.Hour)}},
 	}
 }
 

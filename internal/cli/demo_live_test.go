@@ -32,7 +32,7 @@ func TestDemoLive(t *testing.T) {
 		ended <- err
 	}()
 	var heard bytes.Buffer
-	greeting := regexp.MustCompile(`open (http://\S+/) and sign in as (\S+) with the password (\S+)\.`)
+	greeting := regexp.MustCompile(`open (http://\S+/) and sign in as (\S+) with the password (\S+) `)
 	var words []string
 	for b := make([]byte, 4096); words == nil; words = greeting.FindStringSubmatch(heard.String()) {
 		n, err := said.Read(b)
@@ -84,7 +84,7 @@ func TestDemoLive(t *testing.T) {
 	if len(found.Items) == 0 {
 		t.Error("no journey to wamg@nobody.example")
 	}
-	for _, p := range []string{"monitors", "blocks", "inbox", "queue", "bounces", "reports/dmarc", "reports/tls"} {
+	for _, p := range []string{"monitors", "blocks", "inbox", "queue", "bounces", "reports/dmarc", "reports/tls", "runs", "shares", "users", "tokens", "channels", "maintenance", "audit", "rules"} {
 		var seen map[string]json.RawMessage
 		call("GET", p, nil, &seen)
 		full := false

@@ -123,6 +123,7 @@ type service struct {
 	web    web.Options // a part adds what it brings to the page
 
 	accounts *accounts // mailboxes of the configuration
+	inboxAt  string    // where test mails are received
 
 	journeys journeyStore        // what the logs told
 	taken    func() intake.Stats // figures of taking logs in

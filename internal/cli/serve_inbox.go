@@ -59,7 +59,7 @@ func inboxPart(ctx context.Context, v *service) (*part, error) {
 	if err != nil {
 		return nil, unreadable(c.Listen, err)
 	}
-	v.web.Inbox = t
+	v.web.Inbox, v.inboxAt = t, l.Addr().String()
 	v.log.Info("receiving test mails", "listen", l.Addr().String(), "domain", c.Domain)
 	return &part{name: "inbox", run: func(ctx context.Context) error { return t.srv.Serve(ctx, l) }}, nil
 }

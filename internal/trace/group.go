@@ -289,7 +289,7 @@ func itoa(n int) string {
 
 // keeps tells whether the journey is one of those asked for.
 func (q *Query) keeps(j *Journey) bool {
-	if q.Direction != "" && j.Direction != q.Direction {
+	if q.Direction != "" && j.Direction != q.Direction || q.Messages && j.State == NotKnown {
 		return false
 	}
 	if q.Rejected {

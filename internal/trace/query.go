@@ -23,6 +23,7 @@ type Query struct {
 	Status       event.Status // keep journeys with a recipient of this fate; NoStatus keeps all
 	Rejected     bool         // keep journeys with a reject
 	Direction    string       // "in", "out", ""
+	Messages     bool         // leave out lines that belong to no message: logins, connections
 
 	Domains  []string  // people who ask are limited to journeys of these mail domains, see scoped; none: no limit
 	Sessions int       // to so many journeys add the lines of the SMTP session the message was handed in (a store only; see Found.Session)

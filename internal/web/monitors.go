@@ -20,9 +20,11 @@ import (
 type monitorRow struct {
 	ID          string           `json:"id"`
 	Kind        string           `json:"kind"`
+	Says        string           `json:"kind_title,omitempty" doc:"the kind in words"`
 	Title       string           `json:"title"`
 	Target      string           `json:"target,omitempty"`
 	Args        map[string]any   `json:"args"`
+	Terms       []termRow        `json:"terms,omitempty" doc:"the arguments in words"`
 	EveryS      float64          `json:"every_s"`
 	FailAfter   int              `json:"fail_after"`
 	ClearAfter  int              `json:"clear_after"`
@@ -30,6 +32,7 @@ type monitorRow struct {
 	State       monitor.Verdict  `json:"state" doc:"ok, failing or unknown"`
 	Known       monitor.Verdict  `json:"known,omitempty" doc:"the last state that is known, where state is unknown"`
 	Since       time.Time        `json:"since,omitzero"`
+	Suspect     int              `json:"suspect,omitempty" doc:"so many runs in a row say failing, which is not fail_after yet"`
 	Flapping    bool             `json:"flapping,omitempty"`
 	Incident    string           `json:"incident,omitempty" doc:"the open one"`
 	Last        *lastRow         `json:"last,omitempty"`
@@ -43,6 +46,12 @@ type monitorRow struct {
 	Window      *planRow         `json:"window,omitempty" doc:"the maintenance window that is open now"`
 	From        []string         `json:"from,omitempty" doc:"vantage points"`
 	Editable    bool             `json:"editable" doc:"made from the page; one of the configuration file is changed there"`
+}
+
+// termRow is an argument of a monitor in words.
+type termRow struct {
+	Label string `json:"label"`
+	Value string `json:"value"`
 }
 
 type lastRow struct {
@@ -135,7 +144,10 @@ func (s *Server) rowOfMonitor(ctx context.Context, d *monitor.Definition, pageMa
 		r.Channels = []string{}
 	}
 	if k := monitor.FindKind(s.o.Monitors.Kinds(), d.Kind); k != nil {
-		r.Target = k.Target(d.Args)
+		r.Target, r.Says, r.Terms = k.Target(d.Args), finding.Sentence{Msg: k.Title}.In(langOf(ctx)), termsOf(k, d.Args, langOf(ctx))
+	}
+	if st.Known != monitor.Failing && st.StreakOf == monitor.Failing {
+		r.Suspect = st.Streak
 	}
 	if st.Known == monitor.None || st.Blind {
 		r.Known, r.State = st.Known, monitor.Unknown
@@ -159,6 +171,31 @@ func (s *Server) rowOfMonitor(ctx context.Context, d *monitor.Definition, pageMa
 		}
 	}
 	return r, nil
+}
+
+// termsOf says the arguments of a monitor in a language; what is switched on is a label alone.
+func termsOf(k *monitor.Kind, args map[string]any, l finding.Lang) (out []termRow) {
+	for _, f := range k.Fields {
+		t := termRow{Label: finding.Sentence{Msg: f.Label}.In(l)}
+		switch v := args[f.Name].(type) {
+		case nil:
+			continue
+		case bool:
+			if !v {
+				continue
+			}
+		case []any:
+			var words []string
+			for _, x := range v {
+				words = append(words, fmt.Sprint(x))
+			}
+			t.Value = strings.Join(words, ", ")
+		default:
+			t.Value = fmt.Sprint(v)
+		}
+		out = append(out, t)
+	}
+	return out
 }
 
 // MonitorCountsOf tells how the monitors of a runner stand.

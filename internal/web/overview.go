@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
@@ -107,12 +108,15 @@ func (s *Server) getOverview(ctx context.Context, in *overviewIn) (*overviewOut,
 	return out, nil
 }
 
-// providers names the providers.
+// providers names the providers; the servers of nobody we know by name stand last.
 func (s *Server) providers(o *trace.Overview, l finding.Lang) []trace.ProviderTotal {
 	out := append([]trace.ProviderTotal{}, o.Providers...)
+	slices.SortStableFunc(out, func(a, b trace.ProviderTotal) int {
+		return cmp.Compare(btoi(a.Provider == ""), btoi(b.Provider == ""))
+	})
 	for i := range out {
 		if out[i].Provider == "" {
-			out[i].Name = finding.S("all others", nil).In(l)
+			out[i].Name = finding.S("all other servers", nil).In(l)
 		} else if n := s.o.Know.ProviderName(out[i].Provider); n.EN != "" {
 			out[i].Name = finding.Both(n.EN, n.ZH).In(l)
 		} else {
@@ -185,10 +189,10 @@ func (s *Server) headline(o *overviewOut, told []monitor.Incident, l finding.Lan
 		if !in.Ended.IsZero() {
 			continue
 		}
-		args["What"], args["Text"] = s.titleOf(in.Monitor), inLang(in.Text, l)
-		h := finding.Headline{State: finding.StateBroken, Owner: in.Owner, Next: in.Next, Says: finding.S("{{.What}}: {{.Text}}", args)}
+		args["What"], args["Text"] = s.titleOf(in.Monitor), strings.TrimRight(inLang(in.Text, l), ".。")
+		h := finding.Headline{State: finding.StateBroken, Owner: in.Owner, Next: in.Next, Says: finding.S("{{.What}}: {{.Text}}.", args)}
 		if tried > 0 {
-			h.Says = finding.S("{{.What}}: {{.Text}} {{.Share}} % of delivery attempts were accepted.", args)
+			h.Says = finding.S("{{.What}}: {{.Text}}. {{.Share}} % of delivery attempts were accepted.", args)
 		}
 		return h
 	}
@@ -294,7 +298,7 @@ func (s *Server) titleOf(id string) string {
 	return cmp.Or(d.Title, id)
 }
 
-// newest lists what goes on first, then what ended last.
+// newest lists what goes on first, errors before warnings, then what ended last.
 func (s *Server) newest(told []monitor.Incident, l finding.Lang) []newestRow {
 	out := []newestRow{}
 	for i := range told {
@@ -313,11 +317,11 @@ func (s *Server) newest(told []monitor.Incident, l finding.Lang) []newestRow {
 			}
 		}
 	}
+	grave := func(r *newestRow) int {
+		return btoi(r.Ended.IsZero()) + btoi(r.Ended.IsZero() && r.Verdict == finding.VerdictError.String())
+	}
 	slices.SortStableFunc(out, func(a, b newestRow) int {
-		if a.Ended.IsZero() != b.Ended.IsZero() {
-			return cmp.Compare(btoi(b.Ended.IsZero()), btoi(a.Ended.IsZero()))
-		}
-		return b.At.Compare(a.At)
+		return cmp.Or(cmp.Compare(grave(&b), grave(&a)), b.At.Compare(a.At))
 	})
 	return out[:min(len(out), newestShown)]
 }

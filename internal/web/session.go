@@ -20,10 +20,11 @@ type Me struct {
 	Domains []string     `json:"domains,omitempty"`
 	Lang    finding.Lang `json:"lang,omitempty"`
 	Theme   string       `json:"theme,omitempty"`
+	SignOn  string       `json:"sign_on,omitempty" doc:"the sign-on service that answers for the user, who then has no password here"`
 }
 
 func meOf(u *access.User) *Me {
-	return &Me{u.ID, u.Name, u.Role, u.Domains, u.Lang, u.Theme}
+	return &Me{u.ID, u.Name, u.Role, u.Domains, u.Lang, u.Theme, u.Issuer}
 }
 
 type sessionOut struct {

@@ -80,6 +80,7 @@ type Search struct {
 	Span
 	Status    string `query:"status" enum:"sent,deferred,bounced,expired,discarded,rejected," doc:"only messages with a recipient of this fate"`
 	Direction string `query:"direction" enum:"in,out,"`
+	Lines     bool   `query:"lines" doc:"also log lines that belong to no message: logins, connections"`
 }
 
 type traceIn struct {
@@ -104,7 +105,7 @@ func (s *Server) query(ctx context.Context, in *Search) (trace.Query, error) {
 	} else if in.Status != "" {
 		q.Status, _ = event.ParseStatus(in.Status)
 	}
-	q.Direction, q.Newest = in.Direction, true
+	q.Direction, q.Messages, q.Newest = in.Direction, !in.Lines, true
 	if u := user(ctx); u.Limited() {
 		q.Domains = u.Domains
 	}
@@ -176,7 +177,22 @@ func (s *Server) rowOfJourney(j *trace.Journey, l finding.Lang) journeyRow {
 		x := &j.Recipients[i]
 		row.Recipients = append(row.Recipients, recipientRow{x.To, x.Status, x.Relay, x.Code, x.DSN, x.Text})
 	}
+	if j.State == trace.RejectedS {
+		row.Recipients = append(row.Recipients, refused(j.Rejects)...)
+	}
 	return row
+}
+
+// refused are the recipients that were turned away at the door, each once.
+func refused(rejects []trace.Reject) (out []recipientRow) {
+	for i := range rejects {
+		x := &rejects[i]
+		known := slices.ContainsFunc(out, func(r recipientRow) bool { return r.To == x.To })
+		if x.To != "" && !known && len(out) < maxRecipients {
+			out = append(out, recipientRow{To: x.To, Status: "rejected", Code: x.Code, DSN: x.DSN, Text: x.Text})
+		}
+	}
+	return out
 }
 
 func (s *Server) traceRoutes() {

@@ -33,8 +33,9 @@ func message(n, second int, from, good, bad string) []string {
 	}
 }
 
-// traceHouse has a store with 12 messages: 6 to both mine.example and other.example, 6 to other.example alone.
-func traceHouse(t *testing.T) *house {
+// traceHouse has a store with 12 messages: 6 to both mine.example and other.example, 6 to other.example alone; and further
+// lines.
+func traceHouse(t *testing.T, further ...string) *house {
 	t.Helper()
 	h := newHouse(t)
 	store, err := sqlite.Open(t.Context(), t.TempDir(), sqlite.Options{Dialects: dialects.All(), Local: time.UTC, Know: knowledge.Embedded(), Now: h.clock.now})
@@ -43,17 +44,21 @@ func traceHouse(t *testing.T) *house {
 	}
 	t.Cleanup(func() { store.Close() })
 	b := &intake.Batch{Source: "file:mail.log", Host: "mx1", Modified: h.clock.now(), Read: h.clock.now()}
-	for n := range 12 {
-		good, bad := "li@mine.example", "wang@other.example"
-		if n%2 == 1 {
-			good, bad = "zhao@other.example", "wang@other.example"
-		}
-		for _, l := range message(n, 3*n, "bob@sender.example", good, bad) {
+	add := func(lines []string) {
+		for _, l := range lines {
 			b.Lines = append(b.Lines, []byte(l))
 			b.To.Offset += int64(len(l) + 1)
 			b.Ends = append(b.Ends, b.To.Offset)
 		}
 	}
+	for n := range 12 {
+		good, bad := "li@mine.example", "wang@other.example"
+		if n%2 == 1 {
+			good, bad = "zhao@other.example", "wang@other.example"
+		}
+		add(message(n, 3*n, "bob@sender.example", good, bad))
+	}
+	add(further)
 	b.To.File = "f"
 	if err := store.Commit(t.Context(), b); err != nil {
 		t.Fatal(err)
@@ -229,5 +234,25 @@ func TestQueuePage(t *testing.T) {
 	a := h.want(200, "viewer", "GET", "/api/v1/queue", nil)
 	if !strings.Contains(a.text, `"host":"mx1"`) || !strings.Contains(a.text, `"text":"fine"`) {
 		t.Errorf("%s", a.text)
+	}
+}
+
+// What belongs to no message is told where it is asked for, in a sentence of its own; who was turned away is told with the
+// recipient that was wanted.
+func TestTraceTellsMessagesFirst(t *testing.T) {
+	h := traceHouse(t, line(50, "smtpd[21]", "connect from pc7.mine.example[192.0.2.77]"), line(51, "smtpd[21]", "disconnect from pc7.mine.example[192.0.2.77] ehlo=1 quit=1 commands=2"),
+		line(52, "smtpd[22]", "NOQUEUE: reject: RCPT from unknown[203.0.113.9]: 554 5.7.1 Service unavailable; from=<offer@spam.example> to=<li@mine.example> proto=ESMTP helo=<x>"))
+	var p tracePage
+	h.want(200, "viewer", "GET", "/api/v1/trace?q=pc7.mine.example", nil).into(t, &p)
+	if len(p.Items) != 0 {
+		t.Errorf("lines without a message: %+v", p.Items)
+	}
+	h.want(200, "viewer", "GET", "/api/v1/trace?q=pc7.mine.example&lines=true", nil).into(t, &p)
+	if len(p.Items) == 0 || p.Items[0].Sentence != "A connection of pc7.mine.example [192.0.2.77] without a message." {
+		t.Errorf("with lines: %+v", p.Items)
+	}
+	h.want(200, "viewer", "GET", "/api/v1/trace?q=203.0.113.9", nil).into(t, &p)
+	if len(p.Items) != 1 || p.Items[0].State != "rejected" || len(p.Items[0].Recipients) != 1 || p.Items[0].Recipients[0].To != "li@mine.example" || p.Items[0].Recipients[0].Status != "rejected" {
+		t.Errorf("refused: %+v", p.Items)
 	}
 }

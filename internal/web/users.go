@@ -18,13 +18,12 @@ import (
 type userRow struct {
 	Me
 	Disabled bool      `json:"disabled,omitempty"`
-	SignOn   string    `json:"sign_on,omitempty" doc:"the sign-on service that answers for the user"`
 	Created  time.Time `json:"created"`
 	LastSeen time.Time `json:"last_seen,omitzero"`
 }
 
 func rowOf(u *access.User) userRow {
-	return userRow{*meOf(u), u.Disabled, u.Issuer, u.Created, u.Seen}
+	return userRow{*meOf(u), u.Disabled, u.Created, u.Seen}
 }
 
 type userOut struct{ Body userRow }

@@ -40,5 +40,34 @@ export function mailLog(now = Date.now()) {
     const at = now - Math.round((23 - n * 0.7) * 3600e3);
     put(at, "mx2", "postfix/smtpd[78]", `NOQUEUE: reject: RCPT from unknown[203.0.113.200]: 554 5.7.1 Service unavailable; Client host [203.0.113.200] blocked using zen.blocklist.example; from=<news@stranger.example> to=<li@mine.example> proto=SMTP helo=<localhost>`);
   }
+  // One that came in, was put into its mailbox through a socket, and a client that said nothing.
+  const came = now - 3600e3;
+  put(came, "mx2", "postfix/smtpd[79]", `${id(7000)}: client=mail.answers.example[198.51.100.9]`);
+  put(came + 20, "mx2", "postfix/cleanup[80]", `${id(7000)}: message-id=<answer@answers.example>`);
+  put(came + 30, "mx2", "postfix/qmgr[81]", `${id(7000)}: from=<office@answers.example>, size=2300, nrcpt=1 (queue active)`);
+  put(came + 300, "mx2", "postfix/lmtp[82]", `${id(7000)}: to=<zhao@mine.example>, relay=mx2.mine.example[private/dovecot-lmtp], delay=0.3, delays=0.1/0/0/0.2, dsn=2.0.0, status=sent (250 2.0.0 <zhao@mine.example> Saved)`);
+  put(came + 320, "mx2", "postfix/qmgr[81]", `${id(7000)}: removed`);
+  put(came + 9000, "mx2", "postfix/smtpd[79]", "connect from quiet.stranger.example[203.0.113.77]");
+  put(came + 9500, "mx2", "postfix/smtpd[79]", "disconnect from quiet.stranger.example[203.0.113.77] ehlo=1 quit=1 commands=2");
+  hostile(now, put, id);
   return lines.sort((a, b) => a[0] - b[0]).map(([, l]) => l).join("\n") + "\n";
+}
+
+// Words that would be a script, a tag or an attribute where somebody pasted them into a page.
+export const scripts = [`<script>window.hacked=1</script>`, `<img src=x onerror=window.hacked=1>`, `"><svg onload=window.hacked=1>`, `javascript:window.hacked=1`, `{{constructor.constructor("window.hacked=1")()}}`];
+
+// hostile writes what strangers may put into a log: their names, subjects, addresses and replies are their own choice.
+function hostile(now, put, id) {
+  scripts.forEach((x, n) => {
+    const at = now - (200 - n) * 60e3;
+    const q = id(8000 + n);
+    put(at, "mx1", "postfix/smtpd[90]", `${q}: client=${x.replaceAll(/[ \[\]]/g, "")}[203.0.113.${100 + n}]`);
+    put(at + 10, "mx1", "postfix/cleanup[91]", `${q}: message-id=<${n}${x.replaceAll(/[<> ]/g, "")}@stranger.example>`);
+    put(at + 20, "mx1", "postfix/cleanup[91]", `${q}: info: header Subject: hostile ${x} from stranger.example[203.0.113.100]; from=<a@stranger.example> to=<li@mine.example> proto=ESMTP helo=<${x}>`);
+    put(at + 30, "mx1", "postfix/qmgr[92]", `${q}: from=<"${x.replaceAll(/[<>]/g, "")}"@stranger.example>, size=10, nrcpt=1 (queue active)`);
+    put(at + 900, "mx1", "postfix/smtp[93]", `${q}: to=<"${x.replaceAll(/[<>]/g, "")}"@hostile.example>, relay=${x.replaceAll(/[ \[\],]/g, "")}[203.0.113.120]:25, delay=1, delays=0/0/0/1, dsn=5.0.0, status=bounced (host ${x.replaceAll(/[ \[\]]/g, "")}[203.0.113.120] said: 550 ${x} (in reply to RCPT TO command))`);
+    put(at + 910, "mx1", "postfix/qmgr[92]", `${q}: removed`);
+    put(at + 2000, "mx2", "postfix/smtpd[94]", `NOQUEUE: reject: RCPT from unknown[203.0.113.${100 + n}]: 554 5.7.1 ${x}; from=<x@stranger.example> to=<li@mine.example> proto=SMTP helo=<${x}>`);
+    put(at + 3000, `h${n}${x.replaceAll(/[^a-z<>=]/g, "")}`, "postfix/smtpd[95]", `warning: ${x}`);
+  });
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, fits, launch, login, open, patience, settle, visit } from "./browser.mjs";
 import { issuer } from "./issuer.mjs";
-import { mailLog } from "./mail.mjs";
+import { mailLog, scripts } from "./mail.mjs";
 import { serve } from "./serve.mjs";
 
 let browser, server, corp;
@@ -106,7 +106,8 @@ on("who signs on with the company's service comes in with the role of the group"
   await page.waitForSelector("nav .brand");
   await visit(page, "#/settings");
   await reads(page, /wang[\s\S]*viewer/);
-  assert.doesNotMatch(await page.locator("main").innerText(), /Users|Audit log/);
+  assert.doesNotMatch(await page.locator("main").innerText(), /Users|Audit log|Change the password/);
+  await says(page, "Your password is kept by the sign-on service");
   await page.getByRole("button", { name: "Log out" }).click();
   await page.waitForSelector('input[name="password"]');
   corp.who = { ...corp.who, groups: ["mail"] };
@@ -293,4 +294,83 @@ on("a monitor of the configuration file fails, is taken on and muted; one of the
   await page.locator("dialog button.danger").click();
   await page.waitForFunction(() => location.hash === "#/monitors");
   await page.waitForFunction(() => !document.querySelector("main").innerText.includes("Our partner"));
+});
+
+on("the next hop of a mailbox is told with its socket, and times are the reader's", { as: "li" }, async (page) => {
+  await visit(page, "#/trace?q=answer@answers.example", "main ul li");
+  // The sentence of the server has another zone than the reader: only the reader's stands on the page.
+  const { sentence, started } = await page.evaluate(async () => (await (await fetch("api/v1/trace?q=answer@answers.example")).json()).items[0]);
+  assert.match(sentence, /\d\d:\d\d:\d\d [+-]\d{4}/);
+  const berlin = new Intl.DateTimeFormat("en-GB", { timeZone: "Europe/Berlin", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(started));
+  assert.match(await page.locator("main ul li .why").first().innerText(), new RegExp(`at (\\d+ \\w+ )?${berlin}:`));
+  await page.locator("main ul li a").first().click();
+  await page.waitForSelector("main ol");
+  await reads(page, /\[private\/dovecot-lmtp\]/);
+});
+
+on("lines that belong to no message are told where there is nothing else", { as: "li" }, async (page) => {
+  await visit(page, "#/trace?q=203.0.113.77", "main ul li");
+  await reads(page, /No message, but these log lines:[\s\S]*A connection of quiet\.stranger\.example \[203\.0\.113\.77\] without a message/);
+});
+
+on("a user is changed: role, domains, and no more log-in", { as: "li" }, async (page) => {
+  await visit(page, "#/settings/users", "main table");
+  const form = page.locator("section form");
+  await form.getByLabel("Name").fill("temp");
+  await form.getByLabel("Password").fill(password);
+  await form.getByLabel("Role").selectOption("viewer");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  const row = page.getByRole("row", { name: /^temp/ });
+  await row.getByRole("button", { name: "Change" }).click();
+  const dialog = page.locator("dialog");
+  await dialog.getByLabel("Role").selectOption("helpdesk");
+  await dialog.getByLabel("Domains").fill("mine.example shop.example");
+  await dialog.getByLabel("May not log in").check();
+  await accessible(page, "a user's dialog");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("row", { name: /^temp \(disabled\) helpdesk mine\.example, shop\.example/ }).waitFor();
+});
+
+on("what strangers write into logs, replies and headers is text and never a script", { as: "li" }, async (page) => {
+  const clean = async (what) => {
+    assert.equal(await page.evaluate(() => window.hacked), undefined, what);
+    assert.equal(await page.locator("main script, main img, main svg[onload], main [onerror]").count(), 0, what);
+    assert.deepEqual(page.faults, [], what); // the policy of the page would complain
+  };
+  await visit(page, "#/trace?q=subject:hostile", "main ul li");
+  await page.waitForFunction((n) => document.querySelectorAll("main ul li a").length === n, scripts.length);
+  await reads(page, /<script>window\.hacked=1<\/script>/);
+  await clean("trace");
+  const stories = await page.evaluate(() => [...document.querySelectorAll("main ul li a")].map((a) => a.getAttribute("href").replace(/\?.*/, "")));
+  for (const s of stories) {
+    await visit(page, s, "main ol");
+    await page.getByRole("button", { name: "Show raw lines" }).click();
+    await page.waitForSelector("ol pre");
+    await clean(s);
+  }
+  for (const hash of ["#/", "#/bounces", "#/trace?q=203.0.113.100", "#/queue", "#/reports", "#/settings/audit"]) {
+    await visit(page, hash);
+    await settle(page);
+    await clean(hash);
+  }
+  // The same as an argument of checks, whose words come back in the report and in the history.
+  for (const x of scripts) {
+    await visit(page, "#/check/explain", "form textarea");
+    await page.locator("form textarea").first().fill(`550 5.7.1 ${x}`);
+    await page.locator("form button.main").click();
+    await page.waitForSelector("main article");
+    await clean(x);
+  }
+  await visit(page, "#/check/headers", "form textarea");
+  await page.locator("form textarea").first().fill(`Received: from ${scripts[0]} by ${scripts[2]}; Mon, 1 Jan 2024 00:00:00 +0000\nFrom: ${scripts[1]} <a@b.example>\nSubject: =?utf-8?q?=3Cscript=3Ewindow.hacked=3D1=3C/script=3E?=\nTo: x@y.example\n\nbody`);
+  await page.locator("form button.main").click();
+  await page.waitForSelector("main article");
+  await clean("headers");
+  await visit(page, "#/check", "main .history a");
+  await clean("history");
+  for (const x of scripts) {
+    await page.evaluate((h) => (location.hash = h), `#/trace?q=${encodeURIComponent(x)}`); // an address somebody was sent
+    await page.waitForSelector("main .none, main ul li, [role=alert]");
+    await clean(`address ${x}`);
+  }
 });

@@ -55,7 +55,7 @@ var Cases = []Case{
 		server: withCert(func(w *World, l *wiretest.Leaf) {
 			l.Names, l.NotAfter = []string{"www.relay.example"}, w.now.Add(50*time.Hour)
 		}, func(s *wiretest.SMTP) {
-			s.Greeting = "220 localhost ESMTP Exim 4.80"
+			s.Greeting, s.Domain = "220 localhost ESMTP Exim 4.80", ""
 			s.Caps = []string{"SIZE 1000000", "AUTH PLAIN LOGIN"}
 			s.Replies = map[string]string{"VRFY": "250 Postmaster <postmaster@relay.example>"}
 		})},

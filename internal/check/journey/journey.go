@@ -266,7 +266,7 @@ func (w *judgement) headline() finding.Headline {
 			h.Says = finding.S("It left the queue, but no delivery is in these logs.", args)
 		}
 	default:
-		h.State, h.Says = finding.StateUntested, finding.S("These lines belong to no message.", args)
+		h.State, h.Says = finding.StateUntested, loose(j.Steps)
 	}
 	if w.read != nil && j.State != trace.Delivered && j.State != trace.HeldState {
 		if h.Owner = w.read.Owner; j.State == trace.RejectedS {
@@ -277,6 +277,32 @@ func (w *judgement) headline() finding.Headline {
 		}
 	}
 	return h
+}
+
+// loose says what lines tell that belong to no message: a login before a connection, and one that failed before all.
+func loose(steps []trace.Step) finding.Sentence {
+	said, rank := finding.S("These lines belong to no message.", nil), 0
+	for i := range steps {
+		s := &steps[i]
+		args := finding.Args{"User": s.User, "Client": client(&trace.Client{Name: s.Client, IP: s.ClientIP, User: s.User})}
+		switch s.Kind {
+		case event.LoginFailed.String(), event.AuthFailed.String():
+			if rank < 3 && s.User != "" {
+				said, rank = finding.S("A login as {{.User}}{{if ne .Client .User}} from {{.Client}}{{end}} was refused.", args), 3
+			} else if rank < 3 {
+				said, rank = finding.S("A login{{if .Client}} from {{.Client}}{{end}} was refused.", args), 3
+			}
+		case event.Login.String(), event.Auth.String():
+			if rank < 2 && s.User != "" {
+				said, rank = finding.S("{{.User}} logged in{{if ne .Client .User}} from {{.Client}}{{end}}.", args), 2
+			}
+		case event.Connect.String(), event.Disconnect.String(), event.Lost.String(), event.TLS.String():
+			if rank < 1 && args["Client"] != "" {
+				said, rank = finding.S("A connection of {{.Client}} without a message.", args), 1
+			}
+		}
+	}
+	return said
 }
 
 // otherSide turns the owner around: the table of replies speaks to the sender, and here we are the server that refused.

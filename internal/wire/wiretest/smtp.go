@@ -23,6 +23,7 @@ type SMTP struct {
 	Caps       []string      // of EHLO, beside STARTTLS; nil means PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES
 	TLS        *tls.Config   // offers STARTTLS where set
 	Implicit   bool          // TLS before the greeting
+	Domain     string        // the only one it takes recipients of; "" takes any
 	// Replies overrides the answer by command line ("RCPT TO:<a@b.test>"), by verb ("RCPT"), or by "EHLO2" for the
 	// EHLO after STARTTLS and "." for the message; a line goes before a verb. The reply "close" hangs up, "stall" says
 	// nothing until the peer leaves, "reset" breaks the connection with RST.
@@ -127,7 +128,12 @@ func (c *smtpConn) answer(line, verb, name string) string {
 	switch verb {
 	case "EHLO":
 		return c.ehlo(name)
-	case "HELO", "MAIL", "RCPT", "RSET", "NOOP":
+	case "RCPT":
+		if c.s.Domain != "" && (!strings.Contains(strings.ToLower(line), "@"+c.s.Domain+">") || strings.ContainsAny(line, `%!"`)) {
+			return "554 5.7.1 Relay access denied"
+		}
+		return "250 2.0.0 Ok"
+	case "HELO", "MAIL", "RSET", "NOOP":
 		return "250 2.0.0 Ok"
 	case "VRFY":
 		return "252 2.0.0 send it and see"

@@ -38,6 +38,14 @@ export function exact(at: string | undefined): string {
   return `${d.getFullYear()}-${p(d.getMonth() + 1)}-${p(d.getDate())} ${p(d.getHours())}:${p(d.getMinutes())}:${p(d.getSeconds())} ${offset(d)}`;
 }
 
+// local puts times that stand in a sentence of the server ("2026-11-22 13:18:28 +0000") into the reader's zone; in a list,
+// where the day stands beside, the time of day is enough.
+export const local = (text: string | undefined, short = false): string =>
+  (text ?? "").replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) ([+-]\d\d)(\d\d)\b/g, (whole, date: string, time: string, h: string, m: string) => {
+    const at = `${date}T${time}${h}:${m}`;
+    return (short ? clock(at, true) : exact(at)) || whole;
+  });
+
 function offset(d: Date): string {
   const m = -d.getTimezoneOffset();
   const a = Math.abs(m);

@@ -92,6 +92,7 @@ export interface User {
   domains?: string[];
   lang?: string;
   theme?: string;
+  sign_on?: string; // the service that answers for the user
 }
 export interface Session {
   user?: User | null;
@@ -247,6 +248,7 @@ export interface JourneyStep {
   status?: string;
   relay?: string;
   relay_ip?: string;
+  relay_socket?: string; // where the next hop is a program on the same machine
   port?: number;
   code?: number;
   dsn?: string;
@@ -284,11 +286,13 @@ export interface Journey {
     at?: string;
     relay?: string;
     relay_ip?: string;
+    relay_socket?: string;
     code?: number;
     dsn?: string;
     text?: string;
     folder?: string;
   }[];
+  rejects?: { to?: string }[] | null; // turned away at our door
   started?: string;
   ended?: string;
   steps?: JourneyStep[] | null;
@@ -322,8 +326,11 @@ export interface Diff {
 export interface Monitor {
   id: string;
   kind: string;
+  kind_title?: string;
   title?: string;
   target?: string;
+  terms?: { label: string; value: string }[] | null;
+  suspect?: number; // runs in a row that failed, and are not called failing yet
   args?: Record<string, unknown>;
   every_s?: number;
   fail_after?: number;
