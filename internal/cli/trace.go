@@ -60,8 +60,12 @@ Exit status: 0 if something was found, 1 if nothing was, 2 if an input could not
 // wholeJourneys is how many messages are shown whole in text before the rest becomes a table.
 const wholeJourneys = 5
 
-// traceCollection keeps the memory of a wide search down: what it holds are few large slices, quickly collected.
-const traceCollection = 40
+// What keeps the memory of a wide search down: what it holds are few large slices, quickly collected, and beyond a bound it is
+// better to collect often than to let garbage stand.
+const (
+	traceCollection = 40        // percent
+	traceMemory     = 120 << 20 // bytes
+)
 
 func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	q, err := trace.ParseQuery(args[0])
@@ -89,6 +93,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	inputs := a.openLogs(names)
 	defer func() { closeLogs(inputs) }()
 	defer debug.SetGCPercent(debug.SetGCPercent(traceCollection))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(traceMemory))
 	opt := trace.Options{Dialects: dialects.All(), Local: time.Local, Workers: runtime.GOMAXPROCS(0)}
 	if f.unparsed {
 		return a.showUnparsed(ctx, inputs, opt, f.redact)
@@ -129,6 +134,9 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	}
 	if err != nil {
 		return err
+	}
+	if err = found.Err(); err != nil {
+		a.notRead(err)
 	}
 	if n == 0 {
 		a.nothingFound(args[0], inputs)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/mailwhy/mailwhy/internal/logs"
@@ -22,7 +23,7 @@ type closure struct {
 	pieces map[int64]*taken
 	asked  map[digest.Key]int32 // ids that are being looked for, their numbers
 	known  int32                // ids of the book that were looked for
-	defs   int                  // and those among them that are of these logs
+	named  []int32              // and those among them that no line has in front so far
 	loaded int
 }
 
@@ -35,7 +36,10 @@ type taken struct {
 
 // closure finds the lines of the pieces that match the query, and all that belongs to them, wherever it is.
 func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error) {
-	f := &Found{query: g.q, opt: g.opt, book: newIDBook(), Redact: g.q.Redact, shelved: true}
+	f := &Found{query: g.q, opt: g.opt, room: &room{left: math.MaxInt}, Redact: g.q.Redact, shelved: true} // what is found is in few pieces
+	f.opt.MemFound = math.MaxInt
+	f.book = newIDBook(f.room)
+	f.book.keep = true
 	c := &closure{scan: &scan{Found: f, freq: new(find.Frequency)}, shelf: g.shelf, pieces: map[int64]*taken{}, asked: map[digest.Key]int32{}}
 	c.v = newVisitor(c.scan)
 	for _, p := range pieces {
@@ -67,8 +71,8 @@ func (g *gathering) closure(ctx context.Context, pieces []Piece) (*Found, error)
 		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.blocks[0].start, b.blocks[0].start))
 	})
 	for _, src := range f.sources {
-		f.Lines += len(src.blocks[0].hits)
-		if len(src.blocks[0].hits) == 0 {
+		f.Lines += len(src.blocks[0].found.list)
+		if len(src.blocks[0].found.list) == 0 {
 			src.text = nil
 		}
 	}
@@ -86,12 +90,16 @@ func (c *closure) next() (keys []digest.Key) {
 	for _, h := range c.book.since(c.known) {
 		ask(digest.ID(h), c.known)
 		ask(digest.Session(h), c.known)
+		c.named = append(c.named, c.known)
 		c.known++
 	}
-	for _, h := range c.book.defsSince(c.defs) {
-		c.defs++
-		ask(digest.Naming(h^asRef), c.book.numberOf(h^asRef))
-	}
+	c.named = slices.DeleteFunc(c.named, func(n int32) bool {
+		if !c.book.isDefined(n) {
+			return false
+		}
+		ask(digest.Naming(c.book.since(n)[0]), n)
+		return true
+	})
 	return keys
 }
 
@@ -147,16 +155,15 @@ func (c *closure) visit(ctx context.Context, p Piece, seed bool, found []Piece) 
 		st := src.blocks[0]
 		if seed && !t.seeded {
 			c.v.search(st, c.seeds, si, b, st.start, true)
-			sortHits(st)
+			st.found.sort()
 		}
-		c.v.set.catchUp(c.book)
 		if ids != nil {
 			c.v.search(st, ids, si, b, st.start, false)
-			sortHits(st)
+			st.found.sort()
 		}
 		if all {
 			c.v.lines(st, si, b, st.start)
-			sortHits(st)
+			st.found.sort()
 		}
 	}
 	t.seeded = t.seeded || seed
@@ -192,8 +199,8 @@ func (c *closure) add(ctx context.Context, t *taken, s *Stretch, n int) {
 func (c *closure) ripe() {
 	for _, l := range c.book.ripe() {
 		st := c.sources[l.src].blocks[0]
-		st.hits = append(st.hits, hit{uint32(l.offset - st.start), c.book.take(&l.ids)})
-		sortHits(st)
+		st.found.list = append(st.found.list, hit{uint32(l.offset - st.start), c.book.take(&l.ids)})
+		st.found.sort()
 	}
 }
 

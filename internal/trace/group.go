@@ -8,46 +8,10 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
 )
-
-// lineRef is where a line of a journey stands.
-type lineRef struct {
-	journey int32
-	src     int32
-	off     int64
-}
-
-// refs gives all lines found, those of one journey together, journeys in the order of their first line.
-func (f *Found) refs() []lineRef {
-	f.book.join()
-	out := make([]lineRef, 0, f.Lines)
-	rank := map[int32]int32{}
-	for si, src := range f.sources {
-		for _, b := range src.blocks {
-			for _, h := range b.hits {
-				r := int32(len(rank))
-				key := h.id
-				if key >= 0 {
-					key = f.book.find(key)
-				} else {
-					key = -2 - int32(len(out)) // a line without an id is a journey of its own until sessions are joined
-				}
-				if had, ok := rank[key]; ok {
-					r = had
-				} else {
-					rank[key] = r
-				}
-				out = append(out, lineRef{r, int32(si), b.start + int64(h.off)})
-			}
-		}
-	}
-	slices.SortStableFunc(out, func(a, b lineRef) int { return cmp.Compare(a.journey, b.journey) })
-	return out
-}
 
 // cutter reads single lines out of the sources.
 type cutter struct {
@@ -192,7 +156,7 @@ func (j *Journey) aside() bool {
 func (f *Found) all(ctx context.Context) iter.Seq[*Journey] {
 	return func(yield func(*Journey) bool) {
 		c := f.cutter()
-		groups := c.groups(f.refs())
+		groups := f.groups(c)
 		if f.opt.Workers > 1 && !f.shelved {
 			f.built(ctx, groups)(yield)
 			return
@@ -205,73 +169,6 @@ func (f *Found) all(ctx context.Context) iter.Seq[*Journey] {
 			}
 		}
 	}
-}
-
-// groups gives the lines of each journey, in the order of their first.
-func (c *cutter) groups(refs []lineRef) iter.Seq[[]lineRef] {
-	sessions := c.sessions(refs)
-	return func(yield func([]lineRef) bool) {
-		for i, j := 0, 0; i < len(refs); i = j {
-			for j = i + 1; j < len(refs) && refs[j].journey == refs[i].journey; j++ {
-			}
-			mine := refs[i:j]
-			if extra, first := sessions.of(mine); !first {
-				continue
-			} else if extra != nil {
-				mine = extra
-			}
-			if !yield(mine) {
-				return
-			}
-		}
-	}
-}
-
-// sessionMap joins lines without any id that tell of one session of one client.
-type sessionMap struct {
-	lead  map[lineRef]lineRef
-	lines map[lineRef][]lineRef
-}
-
-func (m *sessionMap) of(mine []lineRef) (extra []lineRef, first bool) {
-	if len(mine) != 1 || m == nil {
-		return nil, true
-	}
-	lead, ok := m.lead[mine[0]]
-	if !ok {
-		return nil, true
-	}
-	return m.lines[lead], lead == mine[0]
-}
-
-// sessions groups single lines by host, program, process and client while less than ten minutes lie between them.
-func (c *cutter) sessions(refs []lineRef) *sessionMap {
-	type open struct {
-		lead lineRef
-		at   int64
-	}
-	m := &sessionMap{lead: map[lineRef]lineRef{}, lines: map[lineRef][]lineRef{}}
-	last := map[string]open{}
-	for i, r := range refs {
-		if i > 0 && refs[i-1].journey == r.journey || i+1 < len(refs) && refs[i+1].journey == r.journey {
-			continue
-		}
-		c.reader(r.src).Line(c.line(r.src, r.off), r.src, r.off, event.SinkFunc(func(e *event.Event) {
-			if e.QueueID != nil || e.MessageID != nil || e.PID == 0 || e.ClientIP == nil {
-				return
-			}
-			key := string(e.Host) + "|" + string(e.Program) + "|" + string(e.ClientIP) + "|" + itoa(int(e.PID))
-			o, ok := last[key]
-			if !ok || e.At-o.at > int64(10*time.Minute) || e.At < o.at {
-				o.lead = r
-			}
-			o.at = e.At
-			last[key] = o
-			m.lead[r] = o.lead
-			m.lines[o.lead] = append(m.lines[o.lead], r)
-		}))
-	}
-	return m
 }
 
 func itoa(n int) string {

@@ -1,7 +1,10 @@
 package trace
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/binary"
+	"io"
 	"slices"
 	"sync"
 
@@ -16,16 +19,16 @@ import (
 // went to the same X are not one, unless X is the queue id of a line in these logs. A session id makes only those lines
 // belong that name nothing stronger.
 type idBook struct {
+	table   idTable
 	mu      sync.Mutex
-	index   []int32 // by hash: number of the id and one, 0 for none
-	hashes  []uint64
+	n       int32
+	hashes  []uint64 // by number, where keep is set
+	keep    bool
 	text    []byte // the ids from number first on, one behind the other
 	ends    []uint32
 	first   int32
-	parent  []int32 // union-find
-	defined []bool  // a line has it in front
-	defs    []uint64
-	edges   [][2]int32 // a line of the first names the second
+	parent  column // union-find; the highest bit says that a line has the id in front
+	edges   edges
 	pending []lateLine
 }
 
@@ -54,10 +57,11 @@ func (l *lineIDs) clone() lineIDs {
 	return lineIDs{dup(l.strong), dup(l.refs), dup(l.sessions)}
 }
 
-func newIDBook() *idBook { return &idBook{index: make([]int32, 1024)} }
-
-// asRef is the key under which a defined id is known to lines that name it.
-const asRef = 0x5bd1e995_9e3779b9
+func newIDBook(r *room) *idBook {
+	k := &idBook{edges: newEdges(r.dir)}
+	k.table.room, k.parent.room = r, r
+	return k
+}
 
 // hash is a hash of an id.
 func hash(b []byte) uint64 { return digest.Hash(b) }
@@ -68,10 +72,10 @@ func (k *idBook) take(l *lineIDs) int32 {
 	defer k.mu.Unlock()
 	first := int32(-1)
 	for _, id := range l.strong {
-		n := k.intern(id)
-		if !k.defined[n] {
-			k.defined[n] = true
-			k.defs = append(k.defs, k.hashes[n]^asRef)
+		n, _ := k.intern(id)
+		if !k.defined(n) {
+			*k.parent.at(n) |= definedBit
+			k.table.define(hash(id))
 		}
 		if first < 0 {
 			first = n
@@ -80,19 +84,20 @@ func (k *idBook) take(l *lineIDs) int32 {
 		}
 	}
 	for _, id := range l.refs {
-		n := k.intern(id)
-		if first < 0 {
+		switch n, _ := k.intern(id); {
+		case first < 0:
 			first = n
-		} else {
-			k.edges = append(k.edges, [2]int32{first, n})
+		case k.defined(n):
+			k.union(first, n)
+		default:
+			k.edges.add(first, n)
 		}
 	}
 	for _, id := range l.sessions {
-		had := len(k.hashes)
-		n := k.intern(id)
+		n, fresh := k.intern(id)
 		if first < 0 {
 			first = n
-		} else if len(k.hashes) > had {
+		} else if fresh {
 			k.union(first, n)
 		}
 	}
@@ -103,7 +108,7 @@ func (k *idBook) take(l *lineIDs) int32 {
 func (k *idBook) later(src int32, offset int64, ref []byte, l *lineIDs) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if n := k.number(hash(ref)); n >= 0 {
+	if n, _, ok := k.table.look(hash(ref)); ok {
 		k.pending = append(k.pending, lateLine{src, offset, n, l.clone()})
 	}
 }
@@ -113,56 +118,38 @@ func (k *idBook) ripe() (out []lateLine) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pending = slices.DeleteFunc(k.pending, func(p lateLine) bool {
-		if k.defined[p.ref] {
+		if k.defined(p.ref) {
 			out = append(out, p)
+			return true
 		}
-		return k.defined[p.ref]
+		return false
 	})
 	return out
 }
 
-// join makes journeys one that name each other's queue ids.
-func (k *idBook) join() {
-	for _, e := range k.edges {
-		if k.defined[e[1]] {
-			k.union(e[0], e[1])
+// join makes journeys one that name each other's queue ids, when all is found: the table is not needed any more.
+func (k *idBook) join() error {
+	k.table.forget()
+	return k.edges.drain(func(a, b int32) {
+		if k.defined(b) {
+			k.union(a, b)
 		}
-	}
-	k.edges = nil
+	})
 }
 
-// number gives the number of the id with the hash, -1 if there is none.
-func (k *idBook) number(h uint64) int32 {
-	for i := h; ; i++ {
-		n := k.index[i&uint64(len(k.index)-1)] - 1
-		if n < 0 || k.hashes[n] == h {
-			return n
-		}
-	}
-}
-
-func (k *idBook) place(h uint64, n int32) {
-	i := h
-	for k.index[i&uint64(len(k.index)-1)] != 0 {
-		i++
-	}
-	k.index[i&uint64(len(k.index)-1)] = n + 1
-}
-
-func (k *idBook) intern(id []byte) int32 {
+// intern gives the number of an id, and whether it was not known before.
+func (k *idBook) intern(id []byte) (n int32, fresh bool) {
 	h := hash(id)
-	if n := k.number(h); n >= 0 {
-		return n
+	if n, _, ok := k.table.look(h); ok {
+		return n, false
 	}
-	n := int32(len(k.hashes))
-	if len(k.hashes)*3 > len(k.index)*2 {
-		k.index = make([]int32, 2*len(k.index))
-		for i, old := range k.hashes {
-			k.place(old, int32(i))
-		}
+	n = k.n
+	k.n++
+	k.table.add(h, n)
+	k.parent.add(uint32(n))
+	if k.keep {
+		k.hashes = append(k.hashes, h)
 	}
-	k.place(h, n)
-	k.hashes = append(k.hashes, h)
 	k.text = append(k.text, id...)
 	k.ends = append(k.ends, uint32(len(k.text)))
 	if len(k.ends) > 2*most { // with so many, lines are looked up by hash
@@ -174,39 +161,37 @@ func (k *idBook) intern(id []byte) int32 {
 		k.ends = k.ends[:len(k.ends)-most]
 		k.first += most
 	}
-	k.parent = append(k.parent, n)
-	k.defined = append(k.defined, false)
-	return n
+	return n, true
 }
 
+func (k *idBook) defined(n int32) bool { return *k.parent.at(n)&definedBit != 0 }
+
 func (k *idBook) find(n int32) int32 {
-	for k.parent[n] != n {
-		k.parent[n] = k.parent[k.parent[n]]
-		n = k.parent[n]
+	for {
+		at := k.parent.at(n)
+		up := int32(*at &^ definedBit)
+		if up == n {
+			return n
+		}
+		above := *k.parent.at(up) &^ definedBit
+		*at = *at&definedBit | above
+		n = int32(above)
 	}
-	return n
 }
 
 func (k *idBook) union(a, b int32) {
 	a, b = k.find(a), k.find(b)
-	if a < b {
-		k.parent[b] = a
-	} else {
-		k.parent[a] = b
+	if b < a {
+		a, b = b, a
 	}
+	at := k.parent.at(b)
+	*at = *at&definedBit | uint32(a)
 }
 
 func (k *idBook) len() int32 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return int32(len(k.hashes))
-}
-
-// defsSince gives the keys of ids that became defined.
-func (k *idBook) defsSince(n int) []uint64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.defs[n:len(k.defs):len(k.defs)]
+	return k.n
 }
 
 // since gives the hashes from number n on; the slice is only read.
@@ -230,78 +215,50 @@ func (k *idBook) id(n int32) string {
 	return string(k.text[from:k.ends[n]])
 }
 
-// numberOf gives the number of the id with the hash.
-func (k *idBook) numberOf(h uint64) int32 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.number(h)
-}
-
 // isDefined tells whether a line has the id in front.
 func (k *idBook) isDefined(n int32) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.defined[n]
+	return k.defined(n)
 }
 
-// hashSet is a set of hashes for one worker.
-type hashSet struct {
-	slots []uint64
-	n     int
-	upTo  int32 // ids of the book it holds
-	defs  int   // defined ids of the book it holds
+// edges are pairs of ids of which a line of the first names the second, put aside where they are many.
+type edges struct {
+	spill *spill
+	end   int64
+	last  []byte // not put aside yet
 }
 
-func (s *hashSet) has(h uint64) bool {
-	if s.n == 0 {
-		return false
-	}
-	mask := uint64(len(s.slots) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		switch s.slots[i] {
-		case h:
-			return true
-		case 0:
-			return false
-		}
+const edgeBuffer = 64 << 10 // bytes
+
+func newEdges(dir string) edges { return edges{spill: &spill{dir: dir, limit: 2 << 20}} }
+
+func (e *edges) add(a, b int32) {
+	e.last = binary.AppendVarint(binary.AppendUvarint(e.last, uint64(a)), int64(b)-int64(a))
+	if len(e.last) >= edgeBuffer && e.spill.write(e.last, e.end) == nil {
+		e.end += int64(len(e.last))
+		e.last = e.last[:0]
 	}
 }
 
-func (s *hashSet) add(h uint64) {
-	if s.n*4 >= len(s.slots)*3 {
-		old := s.slots
-		s.slots, s.n = make([]uint64, max(1024, len(old)*2)), 0
-		for _, o := range old {
-			if o != 0 {
-				s.put(o)
+// drain gives all pairs and forgets them.
+func (e *edges) drain(fn func(a, b int32)) error {
+	in := bufio.NewReaderSize(io.MultiReader(io.NewSectionReader(e.spill, 0, e.end), bytes.NewReader(e.last)), edgeBuffer)
+	defer e.spill.close()
+	e.last = nil
+	for {
+		a, err := binary.ReadUvarint(in)
+		if err != nil {
+			e.end = 0
+			if err == io.EOF {
+				err = nil
 			}
+			return err
 		}
-	}
-	s.put(h)
-}
-
-func (s *hashSet) put(h uint64) {
-	mask := uint64(len(s.slots) - 1)
-	for i := h & mask; ; i = (i + 1) & mask {
-		switch s.slots[i] {
-		case h:
-			return
-		case 0:
-			s.slots[i] = h
-			s.n++
-			return
+		d, err := binary.ReadVarint(in)
+		if err != nil {
+			return err
 		}
-	}
-}
-
-// catchUp takes in what the book learnt since.
-func (s *hashSet) catchUp(k *idBook) {
-	for _, h := range k.since(s.upTo) {
-		s.add(h)
-		s.upTo++
-	}
-	for _, h := range k.defsSince(s.defs) {
-		s.add(h)
-		s.defs++
+		fn(int32(a), int32(int64(a)+d))
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // prober looks at the places of a line where ids stand: it asks a set for them, or notes them for later.
 type prober struct {
-	set  *hashSet
+	set  *idTable
 	into *sketch // when set, ids are noted in it, and none is known
 }
 
@@ -20,7 +20,7 @@ func (p prober) has(h uint64, as place) bool {
 	return p.set.has(h)
 }
 
-func (s *hashSet) probe(line []byte) bool { return prober{set: s}.probe(line) }
+func (t *idTable) probe(line []byte) bool { return prober{set: t}.probe(line) }
 
 // probe tells without parsing whether a line can name an id of the set. It knows the places where Postfix and the
 // milters beside it write ids, and says yes to every line it does not know. It must never say no to a line of which a

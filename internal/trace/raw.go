@@ -44,6 +44,8 @@ type rawHead struct {
 	src        int32
 	timed      bool // times are needed
 	block, hit int  // of the next line
+	hits       []hit
+	desk       desk
 	off        int64
 	line       []byte
 	at         int64 // of a line without a time: that of the one before
@@ -52,11 +54,14 @@ type rawHead struct {
 func (h *rawHead) next() bool {
 	for blocks := h.c.f.sources[h.src].blocks; h.block < len(blocks); {
 		b := blocks[h.block]
-		if h.hit >= len(b.hits) {
+		if h.hit == 0 {
+			h.hits = h.c.f.hits(b, &h.desk)
+		}
+		if h.hit >= len(h.hits) {
 			h.block, h.hit = h.block+1, 0
 			continue
 		}
-		h.off = b.start + int64(b.hits[h.hit].off)
+		h.off = b.start + int64(h.hits[h.hit].off)
 		h.hit++
 		if h.line = h.c.line(h.src, h.off); h.line == nil {
 			continue

@@ -19,25 +19,23 @@ type Options struct {
 	Workers  int            // 0: one
 	TempDir  string         // for the text of large packed logs; "" is the system's
 	MemSpill int            // bytes of unpacked text kept in memory before a file is used; 0: 16 MiB
+	MemFound int            // bytes of ids found kept in memory, and a sixth of it of lines; 0: 72 MiB
 }
+
+// linesHeld is how many lines found are in memory before they are put aside, at once and while they are sorted.
+func (o *Options) linesHeld() int { return o.MemFound / 12 / 12 }
 
 const (
 	most = 2000 // ids searched for at once; where there are more, lines are cut and looked up
 	few  = 2    // ids that a search may lack and still be used: they are searched for afterwards
 )
 
-// hit is a line found: its offset in the block, and an id of its journey, -1 for a line without one.
-type hit struct {
-	off uint32
-	id  int32
-}
-
 // blockState is a block of a seekable source, or a piece of a stream, which has more to it.
 type blockState struct {
 	start  int64 // offset in the text
 	seeded bool
 	seen   int32 // ids of the book searched for in it
-	hits   []hit // by offset
+	found  found
 	stream bool
 	piece
 }
@@ -80,8 +78,11 @@ type Found struct {
 	query   Query
 	opt     Options
 	sources []*source
+	room    *room
 	book    *idBook
-	shelved bool // the sources are of a shelf, which one goroutine uses
+	shelf   shelvedHits
+	trouble error // the lines put aside could not be read
+	shelved bool  // the sources are of a shelf, which one goroutine uses
 }
 
 // Scan looks for the query in the inputs and follows every id of what it finds until nothing new comes up.
@@ -89,7 +90,12 @@ func Scan(ctx context.Context, inputs []*logs.Input, q Query, opt Options) (*Fou
 	if opt.MemSpill == 0 {
 		opt.MemSpill = 16 << 20
 	}
-	f := &Found{query: q, opt: opt, book: newIDBook()}
+	if opt.MemFound == 0 {
+		opt.MemFound = 72 << 20
+	}
+	f := &Found{query: q, opt: opt, room: &room{dir: opt.TempDir, left: opt.MemFound}}
+	f.book = newIDBook(f.room)
+	f.shelf.spill.dir, f.shelf.keep = opt.TempDir, int64(opt.linesHeld())
 	s := &scan{Found: f, stop: ctx.Done()}
 	var freq find.Frequency
 	for _, in := range inputs {
@@ -121,7 +127,7 @@ func Scan(ctx context.Context, inputs []*logs.Input, q Query, opt Options) (*Fou
 			f.Errors = append(f.Errors, src.err)
 		}
 		for i := range src.blocks {
-			f.Lines += len(src.blocks[i].hits)
+			f.Lines += src.blocks[i].found.n
 		}
 	}
 	return f, ctx.Err()
@@ -152,7 +158,12 @@ func (f *Found) Close() {
 			s.spill.close()
 		}
 	}
+	f.shelf.spill.close()
+	f.room.close()
 }
+
+// Err tells what went wrong while the lines found were gone through.
+func (f *Found) Err() error { return f.trouble }
 
 type scan struct {
 	*Found
@@ -233,6 +244,18 @@ func (s *scan) fail(src *source, err error) {
 	src.err, src.lost = err, true
 }
 
+// noteTrouble keeps the first error of what was put aside.
+func (s *scan) noteTrouble(err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble == nil {
+		s.trouble = err
+	}
+}
+
 // sought tells whether the query itself asks for exactly this id, so that every line with it is found already.
 func (s *scan) sought(id string) bool {
 	q := &s.query
@@ -241,10 +264,12 @@ func (s *scan) sought(id string) bool {
 
 // takeRipe takes in the lines that named an id before it was known to be a queue id of these logs.
 func (s *scan) takeRipe() {
+	var d desk
 	for _, l := range s.book.ripe() {
 		st := s.sources[l.src].at(l.offset)
-		st.hits = append(st.hits, hit{uint32(l.offset - st.start), s.book.take(&l.ids)})
-		sortHits(st)
+		s.noteTrouble(s.shelf.open(&st.found, &d))
+		st.found.list = append(st.found.list, hit{uint32(l.offset - st.start), s.book.take(&l.ids)})
+		s.shelf.shut(&st.found, &d)
 	}
 }
 
@@ -352,10 +377,10 @@ func (s *scan) around(far int) (todo []task) {
 		last := -1 - far // block with a line found before or at the one at hand
 		next := 0
 		for b, st := range src.blocks {
-			for next < len(src.blocks) && (next < b || len(src.blocks[next].hits) == 0) {
+			for next < len(src.blocks) && (next < b || src.blocks[next].found.n == 0) {
 				next++
 			}
-			if len(st.hits) > 0 {
+			if st.found.n > 0 {
 				last = b
 			}
 			if near := b-last <= far || next < len(src.blocks) && next-b <= far; near && st.seen < known && st.here() {

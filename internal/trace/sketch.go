@@ -118,7 +118,7 @@ func (v *visitor) takePrints(st *blockState) {
 type printBook struct {
 	of    map[uint32][]printOf
 	some  [1 << 10]uint64   // by the lower bits: whether there is any
-	need  []int32           // by id: how many parts it has
+	need  map[int32]int32   // how many parts an id has
 	seen  map[printOf]int32 // how many of them a piece has
 	named []int32           // ids that no line has in front so far
 	upTo  int32
@@ -135,15 +135,14 @@ type printOf struct {
 func (p *printBook) catchUp(k *idBook, sought func(id string) bool) {
 	n := k.len()
 	if p.of == nil {
-		p.of, p.seen = map[uint32][]printOf{}, map[printOf]int32{}
+		p.of, p.seen, p.need = map[uint32][]printOf{}, map[printOf]int32{}, map[int32]int32{}
 	}
 	if n-p.upTo > most {
-		p.any = n
+		p.any, p.upTo = n, n
 	}
 	for ; p.upTo < n; p.upTo++ {
-		p.need = append(p.need, 0)
 		id := k.id(p.upTo)
-		if p.any == n || sought(id) {
+		if sought(id) {
 			continue
 		}
 		runs := runsOf(id)

@@ -67,13 +67,13 @@ func (s *spill) toFile() error {
 		return fmt.Errorf("room for the unpacked log: %w", err)
 	}
 	os.Remove(f.Name()) // some systems refuse while it is open; close tries again
-	s.file = f
 	for n, p := range s.pages {
 		if _, err := f.WriteAt(p[:min(pageSize, s.size-n*pageSize)], n*pageSize); err != nil {
+			f.Close()
 			return err
 		}
 	}
-	s.pages = nil
+	s.file, s.pages = f, nil
 	return nil
 }
 

@@ -145,7 +145,9 @@ func (v *visitor) piece(t task, src *source) {
 	st := t.block
 	switch t.stage {
 	case arriving:
+		v.open(st)
 		v.seed(st, t.src, st.text, st.start)
+		v.shut(st)
 		if src.whole {
 			src.spill.write(st.text, st.start) // an error stays in the spill and is reported
 			st.aside = true
@@ -156,16 +158,21 @@ func (v *visitor) piece(t task, src *source) {
 		close(st.arrived)
 	case following:
 		if v.s.wait(st.arrived) {
+			v.open(st)
 			v.follow(st, t.src, st.text, st.start)
+			v.shut(st)
 			close(st.followed)
 		}
 	case leaving:
-		if !v.s.wait(st.followed) || t.near[1] != nil && !v.s.wait(t.near[1].followed) {
-			return
-		}
-		near := len(st.hits) > 0 || v.s.book.len() > most
-		for _, n := range t.near {
-			near = near || n != nil && len(n.hits) > 0
+		near := v.s.book.len() > most
+		for _, n := range [...]*blockState{t.near[0], st, t.near[1]} {
+			if n == nil {
+				continue
+			}
+			if !v.s.wait(n.followed) {
+				return
+			}
+			near = near || n.found.n > 0
 		}
 		if near {
 			src.spill.write(st.text, st.start)
@@ -194,12 +201,14 @@ func (v *visitor) again(t task, src *source) {
 			return
 		}
 	}
-	had := len(st.hits)
+	had := st.found.n
+	v.open(st)
 	v.follow(st, t.src, text, st.start)
+	v.shut(st)
 	if t.text == nil {
 		return
 	}
-	if len(st.hits) > had || v.s.book.len() > most {
+	if st.found.n > had || v.s.book.len() > most {
 		src.spill.write(text, st.start)
 		st.aside = true
 	}

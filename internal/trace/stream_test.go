@@ -20,7 +20,7 @@ func printed(id, line []byte) bool {
 	v := newVisitor(&scan{Found: &Found{}})
 	st := &blockState{stream: true, piece: piece{text: line}}
 	v.takePrints(st)
-	book := newIDBook()
+	book := newIDBook(&room{left: 1 << 20})
 	book.take(&lineIDs{strong: [][]byte{id}})
 	var p printBook
 	p.catchUp(book, func(string) bool { return false })
@@ -53,7 +53,7 @@ func TestFingerprintsTellPlaces(t *testing.T) {
 		slices.Sort(out)
 		return out
 	}
-	book := newIDBook()
+	book := newIDBook(&room{left: 1 << 20})
 	book.take(&lineIDs{refs: [][]byte{[]byte("C00000000001")}})
 	if got := in(book); !slices.Equal(got, []string{"front", "unknown"}) {
 		t.Errorf("only named: %v", got)

@@ -4,8 +4,8 @@
 // Promise: closure is complete. Every id a line of a journey names (queue id, message-id, session id, the id of the
 // next queue, of a bounce) is followed in both directions, over all inputs, whatever their order, until nothing new is
 // found. There is no index and no state: plain files are read in blocks at any place by all cores, packed ones are
-// unpacked once. Memory grows with what is found, not with what is read. The package joins and does not judge: whose
-// job a failure is, is said by check/logs.
+// unpacked once. Memory is bounded, whatever is read and found: ids and lines beyond a bound are put aside in temporary
+// files. The package joins and does not judge: whose job a failure is, is said by check/logs.
 package trace
 
 import (

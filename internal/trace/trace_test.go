@@ -279,8 +279,8 @@ func TestProbeAgreesWithParsers(t *testing.T) {
 				if len(id) < 5 {
 					continue
 				}
-				var s hashSet
-				s.add(hash(id))
+				s := idTable{room: &room{left: 1 << 20}}
+				s.add(hash(id), 0)
 				if !s.probe(line) {
 					t.Errorf("probe misses %s in %s", id, line)
 				}

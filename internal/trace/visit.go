@@ -2,7 +2,6 @@ package trace
 
 import (
 	"bytes"
-	"slices"
 	"sort"
 
 	"github.com/mailwhy/mailwhy/internal/event"
@@ -10,16 +9,16 @@ import (
 	"github.com/mailwhy/mailwhy/internal/trace/find"
 )
 
-// visitor is one worker: it owns its buffers, its parsers and its copy of the ids.
+// visitor is one worker: it owns its buffers and its parsers.
 type visitor struct {
 	s       *scan
-	set     hashSet
 	readers []*logs.Reader
 	view    logs.View
 	buf     []byte
 	ids     lineIDs
 	idText  []byte
 	places  []int
+	desk    desk // for the lines of the block at hand
 	sketch  *sketch
 	match   bool // the line parsed last has an event that matches the query
 }
@@ -68,16 +67,17 @@ func (v *visitor) looked(t task) (done bool) {
 	})
 	if err != nil {
 		t.block.seeded, t.block.seen = was.seeded, was.seen
-		sortHits(t.block)
+		v.shut(t.block)
 	}
 	return done && err == nil
 }
 
 // visit searches a block for the query, if that was not done, and for the ids that came up since the last visit.
 func (v *visitor) visit(st *blockState, src int32, b []byte, base int64) {
+	v.open(st)
 	if !st.seeded {
 		v.seed(st, src, b, base)
-		if n := v.s.book.len(); n > most && len(st.hits) > 16 { // a wide query: its ids are all around
+		if n := v.s.book.len(); n > most && len(st.found.list) > 16 { // a wide query: its ids are all around
 			v.lines(st, src, b, base)
 			st.seen = n
 		}
@@ -85,14 +85,18 @@ func (v *visitor) visit(st *blockState, src int32, b []byte, base int64) {
 	if !v.s.seeding {
 		v.follow(st, src, b, base)
 	}
-	sortHits(st)
+	v.shut(st)
 }
+
+func (v *visitor) open(st *blockState) { v.s.noteTrouble(v.s.shelf.open(&st.found, &v.desk)) }
+
+func (v *visitor) shut(st *blockState) { v.s.shelf.shut(&st.found, &v.desk) }
 
 // seed searches a block for the query.
 func (v *visitor) seed(st *blockState, src int32, b []byte, base int64) {
 	st.seeded = true
 	v.search(st, v.s.seeds, src, b, base, true)
-	sortHits(st)
+	st.found.sort()
 }
 
 // follow searches a block for the ids that came up since it was last searched for any.
@@ -105,17 +109,11 @@ func (v *visitor) follow(st *blockState, src int32, b []byte, base int64) {
 		}
 		var ids *find.Set
 		if ids, n = v.s.setOf(st.seen, n); ids != nil {
-			v.set.catchUp(v.s.book)
 			v.search(st, ids, src, b, base, false)
-			sortHits(st)
+			st.found.sort()
 		}
 		st.seen = n
 	}
-}
-
-func sortHits(st *blockState) {
-	slices.SortFunc(st.hits, func(a, b hit) int { return int(a.off) - int(b.off) })
-	st.hits = slices.CompactFunc(st.hits, func(a, b hit) bool { return a.off == b.off })
 }
 
 // have tells whether the line at the offset was found already; hits are sorted up to n.
@@ -126,7 +124,7 @@ func have(hits []hit, n int, off uint32) bool {
 
 // search takes in the lines in which one of the texts stands.
 func (v *visitor) search(st *blockState, texts *find.Set, src int32, b []byte, base int64, seed bool) {
-	sorted := len(st.hits)
+	sorted := len(st.found.list)
 	v.places = texts.Lines(b, v.places[:0])
 	for _, place := range v.places {
 		start := bytes.LastIndexByte(b[:place], '\n') + 1
@@ -134,7 +132,7 @@ func (v *visitor) search(st *blockState, texts *find.Set, src int32, b []byte, b
 		if i := bytes.IndexByte(b[place:], '\n'); i >= 0 {
 			end = place + i
 		}
-		if at := uint32(base + int64(start) - st.start); !have(st.hits, sorted, at) {
+		if at := uint32(base + int64(start) - st.start); !have(st.found.list, sorted, at) {
 			v.take(st, src, b[start:end], base+int64(start), at, seed)
 		}
 	}
@@ -163,8 +161,7 @@ func (s *scan) setOf(from, n int32) (ids *find.Set, to int32) {
 
 // lines cuts every line and looks its ids up.
 func (v *visitor) lines(st *blockState, src int32, b []byte, base int64) {
-	v.set.catchUp(v.s.book)
-	next, sorted := 0, len(st.hits)
+	next, sorted := 0, len(st.found.list)
 	for off := 0; off < len(b); {
 		n := bytes.IndexByte(b[off:], '\n')
 		if n < 0 {
@@ -172,10 +169,10 @@ func (v *visitor) lines(st *blockState, src int32, b []byte, base int64) {
 		}
 		line := b[off : off+n]
 		at := uint32(base + int64(off) - st.start)
-		for next < sorted && st.hits[next].off < at {
+		for next < sorted && st.found.list[next].off < at {
 			next++
 		}
-		if (next >= sorted || st.hits[next].off != at) && v.set.probe(line) {
+		if (next >= sorted || st.found.list[next].off != at) && v.s.book.table.probe(line) {
 			v.take(st, src, line, base+int64(off), at, false)
 		}
 		off += n + 1
@@ -204,38 +201,28 @@ func (v *visitor) take(st *blockState, src int32, line []byte, offset int64, at 
 			return
 		}
 	}
-	id := v.s.book.take(&v.ids)
-	for _, t := range v.ids.strong {
-		h := hash(t)
-		v.set.add(h)
-		v.set.add(h ^ asRef)
-	}
-	for _, t := range v.ids.refs {
-		v.set.add(hash(t))
-	}
-	st.hits = append(st.hits, hit{at, id})
+	st.found.list = append(st.found.list, hit{at, v.s.book.take(&v.ids)})
 }
 
 // belongs tells whether the line parsed last has an id that is followed. ref is an id it names which is looked for but
 // was not yet seen in front of a line.
 func (v *visitor) belongs() (known bool, ref []byte) {
+	ids := &v.s.book.table
 	for _, t := range v.ids.strong {
-		if v.set.has(hash(t)) {
+		if ids.has(hash(t)) {
 			return true, nil
 		}
 	}
 	for _, t := range v.ids.refs {
-		h := hash(t)
-		if v.set.has(h ^ asRef) {
+		if _, defined, ok := ids.look(hash(t)); defined {
 			return true, nil
-		}
-		if v.set.has(h) {
+		} else if ok {
 			ref = t
 		}
 	}
 	if len(v.ids.strong) == 0 {
 		for _, t := range v.ids.sessions {
-			if v.set.has(hash(t)) {
+			if ids.has(hash(t)) {
 				return true, nil
 			}
 		}
