@@ -26,13 +26,9 @@ func (a *app) spfCommand() *cobra.Command {
 			} else if from != "" || helo != "" {
 				return usage(finding.S("--from and --helo need --ip", nil), finding.S("give the client's address: --ip 192.0.2.1", nil))
 			}
-			var domains []string
-			for _, s := range args {
-				d, err := domainName(s)
-				if err != nil {
-					return err
-				}
-				domains = append(domains, d)
+			domains, err := domainNames(args)
+			if err != nil {
+				return err
 			}
 			env, err := a.env()
 			if err != nil {

@@ -19,13 +19,9 @@ func (a *app) topicCommand(use, short, long string, survey func(context.Context,
 		Use: use, Short: short, Long: long,
 		Args: a.nArgs(1, -1, "one domain or more"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var domains []string
-			for _, s := range args {
-				d, err := domainName(s)
-				if err != nil {
-					return err
-				}
-				domains = append(domains, d)
+			domains, err := domainNames(args)
+			if err != nil {
+				return err
 			}
 			env, err := a.env()
 			if err != nil {
@@ -47,6 +43,18 @@ func (a *app) dmarcCommand() *cobra.Command {
 		a.say("judge the DMARC record of a domain, as old and new receivers read it"),
 		a.say("Judges the DMARC record of a domain: whether receivers see it, what receivers of RFC 7489 and of RFC 9989 do with failing mail, side by side, and whether reports arrive."),
 		dmarc.Survey)
+}
+
+// domainNames gives each argument as a domain, or the error of the first that is none.
+func domainNames(args []string) (out []string, err error) {
+	for _, s := range args {
+		d, err := domainName(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
 }
 
 // domainName gives a domain as it is asked for: lower case, without the trailing dot, internationalised labels as

@@ -41,6 +41,18 @@ var ownerNames = [...]string{"nobody", "domain", "server", "network", "recipient
 // String gives the word used in JSON and in tables of knowledge.
 func (o Owner) String() string { return nameOf(ownerNames[:], int(o)) }
 
+// OtherSide turns the owner of a refusal round. What is known of replies speaks to the side that was refused; where we
+// refused, the administrator of that side is a stranger, and the recipient's is us.
+func (o Owner) OtherSide() Owner {
+	switch o {
+	case OwnerSelf:
+		return OwnerSender
+	case OwnerRecipient:
+		return OwnerSelf
+	}
+	return o
+}
+
 // ParseOwner is the reverse of Owner.String; ok is false for a word that is no owner.
 func ParseOwner(s string) (o Owner, ok bool) {
 	i := indexOf(ownerNames[:], s)

@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Bounds on one visit, whatever the server sends.
@@ -332,7 +331,7 @@ func (t *Talk) Line() (string, error) {
 				err = io.ErrUnexpectedEOF
 			}
 			if b.Len() > 0 {
-				t.Note(Received, tidy(b.String()))
+				t.Note(Received, Printable(b.String()))
 			}
 			return "", err
 		}
@@ -341,14 +340,14 @@ func (t *Talk) Line() (string, error) {
 		}
 		b.WriteByte(c)
 		if b.Len() > maxVisitLine {
-			t.Note(Received, tidy(b.String()[:200])+"…")
+			t.Note(Received, Printable(b.String()[:200])+"…")
 			return "", &Fault{Kind: Limit, Text: fmt.Sprintf("a line of more than %d bytes", maxVisitLine)}
 		}
 	}
 	if t.bytes, t.lines = t.bytes+b.Len()+1, t.lines+1; t.bytes > maxVisitBytes || t.lines > maxVisitLines {
 		return "", &Fault{Kind: Limit, Text: fmt.Sprintf("more than %d MB or %d lines in one session", maxVisitBytes>>20, maxVisitLines)}
 	}
-	line := tidy(strings.TrimSuffix(b.String(), "\r"))
+	line := Printable(strings.TrimSuffix(b.String(), "\r"))
 	t.Note(Received, line)
 	return line, nil
 }
@@ -357,7 +356,7 @@ func (t *Talk) Line() (string, error) {
 // \xNN.
 func (t *Talk) Literal(n int64) (string, error) {
 	raw, err := t.Block(n)
-	return tidy(string(raw)), err
+	return Printable(string(raw)), err
 }
 
 // maxBlock is how long a literal may be.
@@ -395,23 +394,6 @@ func (t *Talk) Rest(ctx context.Context, d time.Duration) bool {
 // Since is the time since the visit began.
 func (t *Talk) Since() time.Duration { return time.Since(t.begun) }
 
-func tidy(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && n == 1 {
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		} else {
-			b.WriteString(s[:n])
-		}
-		s = s[n:]
-	}
-	return b.String()
-}
-
 // Begin starts the login of the plan, or ends the step "login" with why not: nothing offered, or a readable secret
 // without TLS. It gives nil then.
 func (t *Talk) Begin(offered []string, own bool) *SASL {
@@ -445,7 +427,7 @@ func (t *Talk) Answer(s *SASL, challenge string) (string, error) {
 		return "", err
 	}
 	if s.Mechanism == "XOAUTH2" && len(raw) > 0 && raw[0] == '{' {
-		t.Note(Happened, tidy(string(raw)))
+		t.Note(Happened, Printable(string(raw)))
 	}
 	out, err := s.Next(raw)
 	return base64.StdEncoding.EncodeToString(out), err

@@ -40,7 +40,7 @@ func (j *judgement) spf() {
 	}
 	args := finding.Args{"Result": string(r.Code), "IP": j.IP.String(), "Sender": r.Sender, "Term": r.Term, "Why": ""}
 	if p := r.Problem; p != nil {
-		args["Why"] = sayProblem(p)
+		args["Why"] = check.SPFProblem(p)
 	}
 	prove := finding.Cmd("spf", r.Domain, "--ip", j.IP.String(), "--from", r.Sender)
 	switch r.Code {
@@ -51,27 +51,6 @@ func (j *judgement) spf() {
 	default:
 		j.add(ruleSPF.Failed(j.subject, args).Prove(prove))
 	}
-}
-
-func sayProblem(p *spf.Problem) finding.Sentence {
-	args := finding.Args{"Domain": p.Domain, "Term": p.Term, "Text": p.Text, "Pos": p.Pos + 1}
-	switch p.Kind {
-	case spf.ManyRecords:
-		return finding.S("{{.Domain}} has several SPF records", args)
-	case spf.Syntax:
-		return finding.S("mistake in the record of {{.Domain}} at character {{.Pos}}: {{.Text}}", args)
-	case spf.TooManyLookups:
-		return finding.S("{{.Term}} in the record of {{.Domain}} is the eleventh DNS look-up", args)
-	case spf.TooManyVoids:
-		return finding.S("{{.Term}} in the record of {{.Domain}} is the third look-up that finds nothing", args)
-	case spf.IncludeNoRecord, spf.RedirectNone:
-		return finding.S("{{.Term}} in the record of {{.Domain}} points to {{.Text}}, which has no SPF record", args)
-	case spf.NoRecord:
-		return finding.S("{{.Domain}} has no SPF record", args)
-	case spf.NoDomain:
-		return finding.S("the sender has no domain that can be asked: {{.Domain}}", args)
-	}
-	return finding.S("the record of {{.Domain}} is broken{{if .Term}} at {{.Term}}{{end}}", args)
 }
 
 func (j *judgement) signature(v *dkim.Verification) {

@@ -146,7 +146,7 @@ func (w *judgement) rejects() {
 		if len(w.findings) < 20 {
 			args := finding.Args{"Client": client(w.j.Client), "Stage": x.Stage, "Cause": causeName(&read), "Advice": said(read.Meaning)}
 			f := ruleRejected.Failed(subject(w.j), args).Saw(finding.Raw(x.Text), finding.Sentence{}).With(finding.Evidence{Source: "log", At: x.At, Raw: x.Line})
-			theirs := otherSide(read.Owner)
+			theirs := read.Owner.OtherSide()
 			f.Owner = &theirs
 			w.findings = append(w.findings, f)
 		}
@@ -270,7 +270,7 @@ func (w *judgement) headline() finding.Headline {
 	}
 	if w.read != nil && j.State != trace.Delivered && j.State != trace.HeldState {
 		if h.Owner = w.read.Owner; j.State == trace.RejectedS {
-			h.Owner = otherSide(h.Owner)
+			h.Owner = h.Owner.OtherSide()
 		}
 		if w.worst != nil {
 			h.Next = next(w.read, w.worst.To, j)
@@ -303,17 +303,6 @@ func loose(steps []trace.Step) finding.Sentence {
 		}
 	}
 	return said
-}
-
-// otherSide turns the owner around: the table of replies speaks to the sender, and here we are the server that refused.
-func otherSide(o finding.Owner) finding.Owner {
-	switch o {
-	case finding.OwnerSelf:
-		return finding.OwnerSender
-	case finding.OwnerRecipient:
-		return finding.OwnerSelf
-	}
-	return o
 }
 
 func delivered(j *trace.Journey, args finding.Args) finding.Sentence {

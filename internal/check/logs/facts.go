@@ -49,7 +49,7 @@ func reasons(said []tally.Reason, know *knowledge.Base, lim *knowledge.LogLimits
 		out[i] = Cause{Kind: r.Kind, ID: read.Cause, Name: read.CauseName.EN, name: read.CauseName, Permanent: read.Permanent,
 			Owner: read.Owner, Example: r.Example, Who: r.Who, Relay: r.Relay, Count: r.Count}
 		if r.Kind == "rejected" {
-			out[i].Owner = refusedByUs(read.Owner)
+			out[i].Owner = read.Owner.OtherSide()
 		}
 	}
 	return out
@@ -74,18 +74,6 @@ func causes(read []Cause) []Cause {
 	}
 	slices.SortStableFunc(out, func(a, b Cause) int { return cmp.Compare(b.Count, a.Count) })
 	return out
-}
-
-// refusedByUs turns the owner round: in what we refuse, the sender's side is the stranger, and what the reply table
-// gives to "self" (the sending administrator) is the client's administrator.
-func refusedByUs(o finding.Owner) finding.Owner {
-	switch o {
-	case finding.OwnerSelf:
-		return finding.OwnerSender
-	case finding.OwnerRecipient:
-		return finding.OwnerSelf
-	}
-	return o
 }
 
 // speaker names the host that spoke in a log's reason, "" where none did.

@@ -95,7 +95,7 @@ func LookIn(ctx context.Context, env *check.Env, o LoginOptions) (*LoginSurvey, 
 	for _, protocol := range o.Protocols {
 		w := findWay(ctx, env, &o, protocol)
 		s.Servers = append(s.Servers, w)
-		addrs, err := addresses(ctx, env, w.Host)
+		addrs, err := check.Addresses(ctx, env, w.Host)
 		if len(addrs) == 0 {
 			fs = append(fs, judge.unreached(w, noAddress(w.Host, err), err != nil))
 			continue
@@ -234,7 +234,7 @@ func findWay(ctx context.Context, env *check.Env, o *LoginOptions, protocol stri
 	}
 	prefixes := map[string][]string{"imap": {"imap.", "mail.", ""}, "pop3": {"pop.", "pop3.", "mail.", ""}, "smtp": {"smtp.", "mail.", ""}, "managesieve": {"mail.", "imap.", ""}}[protocol]
 	for _, prefix := range prefixes {
-		if addrs, _ := addresses(ctx, env, prefix+domain); len(addrs) > 0 {
+		if addrs, _ := check.Addresses(ctx, env, prefix+domain); len(addrs) > 0 {
 			return Way{Protocol: protocol, Host: prefix + domain, Source: "guess"}
 		}
 	}

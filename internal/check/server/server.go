@@ -20,7 +20,6 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check/tls"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
-	"github.com/mailwhy/mailwhy/internal/mail"
 	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/imap"
 	"github.com/mailwhy/mailwhy/internal/wire/managesieve"
@@ -28,9 +27,6 @@ import (
 	"github.com/mailwhy/mailwhy/internal/wire/smtp"
 	wiretls "github.com/mailwhy/mailwhy/internal/wire/tls"
 )
-
-// maxAddrs is how many addresses of a host are looked at.
-const maxAddrs = 4
 
 // service is a port of a mail server and what is spoken there.
 type service struct {
@@ -99,7 +95,7 @@ func Report(ctx context.Context, env *check.Env, host string, o Options) (*findi
 		return nil, err
 	}
 	s := &Survey{Host: host}
-	if s.Addrs, err = addresses(ctx, env, host); len(s.Addrs) == 0 {
+	if s.Addrs, err = check.Addresses(ctx, env, host); len(s.Addrs) == 0 {
 		return check.NewReport(env, "server", subject, began, []finding.Finding{ruleNoPort.Untested(subject, noAddress(host, err))}, nil, s), nil
 	}
 	var relay sync.WaitGroup
@@ -135,35 +131,6 @@ func noAddress(host string, err error) finding.Sentence {
 		return check.Why(err)
 	}
 	return finding.S("{{.Host}} has no address in the DNS", finding.Args{"Host": host})
-}
-
-// addresses resolves a host, IPv4 first; err is of a look-up that failed.
-func addresses(ctx context.Context, env *check.Env, host string) (out []netip.Addr, err error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	if strings.EqualFold(host, "localhost") {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
-	}
-	if env.DNS == nil {
-		return nil, &wire.Fault{Kind: wire.OtherFault, Op: "dns", Text: "no resolver to look up " + host}
-	}
-	types := []mail.Type{mail.TypeA, mail.TypeAAAA}
-	if env.Probe.NoIPv6 {
-		types = types[:1]
-	}
-	for _, t := range types {
-		a, aerr := env.DNS.Resolve(ctx, host, t)
-		if aerr != nil {
-			err = aerr
-			continue
-		}
-		for i := range a.Records {
-			out = append(out, a.Records[i].IP)
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return out[:min(len(out), maxAddrs)], err
 }
 
 // look holds a session on every port of every address, all at once.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/mail/spf"
 )
@@ -189,7 +190,7 @@ func sayStep(st *spf.Step) (what, result finding.Sentence) {
 	case spf.StepExplain:
 		return finding.Raw(st.Term), finding.Raw(strings.Join(st.Values, " "))
 	case spf.StepProblem:
-		return sayProblem(st.Problem), finding.Raw("")
+		return check.SPFProblem(st.Problem), finding.Raw("")
 	case spf.StepFinished:
 		return finding.S("result", nil), finding.Raw(string(st.Result))
 	}

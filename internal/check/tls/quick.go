@@ -34,7 +34,7 @@ func Quick(ctx context.Context, env *check.Env, host string, port uint16, start 
 		return nil, nil, err
 	}
 	g := &Glance{Host: host, Port: port, Start: start}
-	addrs, err := resolve(ctx, env, host)
+	addrs, err := check.Addresses(ctx, env, host)
 	if len(addrs) == 0 {
 		why := finding.S("{{.Host}} has no address in the DNS", finding.Args{"Host": host})
 		if err != nil {

@@ -13,13 +13,9 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/knowledge"
-	"github.com/mailwhy/mailwhy/internal/mail"
 	"github.com/mailwhy/mailwhy/internal/wire"
 	wiretls "github.com/mailwhy/mailwhy/internal/wire/tls"
 )
-
-// maxAddrs is how many addresses of a host are looked at.
-const maxAddrs = 4
 
 // Survey is what `mailwhy tls HOST:PORT` finds out; it is the report's Facts.
 type Survey struct {
@@ -69,7 +65,7 @@ func Report(ctx context.Context, env *check.Env, host string, port uint16, start
 		return nil, err
 	}
 	s := &Survey{Host: host, Port: port, Start: start}
-	addrs, err := resolve(ctx, env, host)
+	addrs, err := check.Addresses(ctx, env, host)
 	if len(addrs) == 0 {
 		why := finding.S("{{.Host}} has no address in the DNS", finding.Args{"Host": host})
 		if err != nil {
@@ -113,34 +109,6 @@ func judgeOne(subject finding.Subject, inv *wiretls.Inventory, f Facts, th *know
 		return []finding.Finding{x.With(finding.Evidence{Source: "tcp", Place: f.Place, Raw: h.Fault.Text})}
 	}
 	return Judge(f, th)
-}
-
-func resolve(ctx context.Context, env *check.Env, host string) (out []netip.Addr, err error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a}, nil
-	}
-	if strings.EqualFold(host, "localhost") {
-		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
-	}
-	if env.DNS == nil {
-		return nil, fmt.Errorf("no resolver to look up %s", host)
-	}
-	types := []mail.Type{mail.TypeA, mail.TypeAAAA}
-	if env.Probe.NoIPv6 {
-		types = types[:1]
-	}
-	for _, t := range types {
-		a, aerr := env.DNS.Resolve(ctx, host, t)
-		if aerr != nil {
-			err = aerr
-			continue
-		}
-		for i := range a.Records {
-			out = append(out, a.Records[i].IP)
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return out[:min(len(out), maxAddrs)], err
 }
 
 // sections draws versions and suites, groups, and certificates. Addresses that show the same share a section.

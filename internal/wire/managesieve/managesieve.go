@@ -30,15 +30,15 @@ func (c *client) walk(ctx context.Context) {
 	if !c.capabilities("greeting", &c.V.Caps) {
 		return
 	}
-	c.V.ClearLogin = !c.Secure() && readable(methods(c.V.Caps))
-	if has(c.V.Caps, "STARTTLS") && !c.Secure() && c.V.Plan.Security != wire.Plain {
+	c.V.ClearLogin = !c.Secure() && readable(wire.SASLMethods(c.V.Caps))
+	if wire.HasCap(c.V.Caps, "STARTTLS") && !c.Secure() && c.V.Plan.Security != wire.Plain {
 		status, ok := c.do("starttls", "STARTTLS", nil)
 		// After TLS the server tells its capabilities again by itself.
 		if !ok || status == "OK" && !(c.Shake(ctx) && c.capabilities("capability", &c.V.SecureCaps)) {
 			return
 		}
 	}
-	c.V.Auth = methods(c.V.Offered())
+	c.V.Auth = wire.SASLMethods(c.V.Offered())
 	if c.V.Plan.Login != nil && c.login() {
 		if _, ok := c.do("scripts", "LISTSCRIPTS", func(v []string) {
 			if len(v) > 0 && len(c.V.Scripts) < 1000 {
@@ -73,24 +73,6 @@ func (c *client) active() bool {
 
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
-
-func has(caps []string, name string) bool {
-	for _, c := range caps {
-		if w, _, _ := strings.Cut(c, " "); w == name {
-			return true
-		}
-	}
-	return false
-}
-
-func methods(caps []string) []string {
-	for _, c := range caps {
-		if m, ok := strings.CutPrefix(c, "SASL "); ok {
-			return strings.Fields(strings.ToUpper(m))
-		}
-	}
-	return nil
 }
 
 func readable(methods []string) bool {

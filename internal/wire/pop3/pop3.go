@@ -39,13 +39,13 @@ func (c *client) walk(ctx context.Context) {
 		return
 	}
 	c.V.ClearLogin = !c.Secure() && takesPassword(c.V.Caps)
-	if has(c.V.Caps, "STLS") && !c.Secure() && c.V.Plan.Security != wire.Plain {
+	if wire.HasCap(c.V.Caps, "STLS") && !c.Secure() && c.V.Plan.Security != wire.Plain {
 		status, ok := c.do("starttls", "STLS", "", nil)
 		if !ok || status == "+OK" && !(c.Shake(ctx) && c.capa(&c.V.SecureCaps)) {
 			return
 		}
 	}
-	c.V.Auth = methods(c.V.Offered())
+	c.V.Auth = wire.SASLMethods(c.V.Offered())
 	for _, l := range c.V.Offered() {
 		if text, is := strings.CutPrefix(l, "IMPLEMENTATION "); is {
 			c.V.ID = map[string]string{"implementation": text}
@@ -68,31 +68,13 @@ func (c *client) walk(ctx context.Context) {
 	}
 }
 
-func has(caps []string, name string) bool {
-	for _, c := range caps {
-		if w, _, _ := strings.Cut(c, " "); w == name {
-			return true
-		}
-	}
-	return false
-}
-
-func methods(caps []string) []string {
-	for _, c := range caps {
-		if m, ok := strings.CutPrefix(c, "SASL "); ok {
-			return strings.Fields(strings.ToUpper(m))
-		}
-	}
-	return nil
-}
-
 // takesPassword tells that a readable password would be taken: USER, or a readable SASL method. A server without CAPA
 // takes USER.
 func takesPassword(caps []string) bool {
-	if caps == nil || has(caps, "USER") {
+	if caps == nil || wire.HasCap(caps, "USER") {
 		return true
 	}
-	for _, m := range methods(caps) {
+	for _, m := range wire.SASLMethods(caps) {
 		if wire.Readable(m) {
 			return true
 		}

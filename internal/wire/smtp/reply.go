@@ -7,7 +7,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/mailwhy/mailwhy/internal/wire"
 )
@@ -59,11 +58,11 @@ func ReadReply(r *bufio.Reader, seen func(line string)) (*Reply, error) {
 	for range maxLines {
 		raw, bare, err := readLine(r)
 		if raw != "" || err == nil {
-			seen(printable(raw))
+			seen(wire.Printable(raw))
 		}
 		if err != nil {
 			if raw != "" {
-				rep.Lines = append(rep.Lines, printable(raw))
+				rep.Lines = append(rep.Lines, wire.Printable(raw))
 			}
 			return rep, err
 		}
@@ -83,14 +82,14 @@ func ReadReply(r *bufio.Reader, seen func(line string)) (*Reply, error) {
 func (r *Reply) add(raw string) (more bool, err error) {
 	code, sep, text, ok := cutLine(raw)
 	if !ok {
-		r.Lines = append(r.Lines, printable(raw))
+		r.Lines = append(r.Lines, wire.Printable(raw))
 		return false, &wire.Fault{Kind: wire.Protocol, Text: fmt.Sprintf("%v: %.80q", errNotSMTP, raw)}
 	}
 	if len(r.Lines) == 0 {
 		r.Code = code
 		r.Enhanced = enhancedOf(code, text)
 	}
-	r.Lines = append(r.Lines, printable(text))
+	r.Lines = append(r.Lines, wire.Printable(text))
 	if code != r.Code {
 		return false, &wire.Fault{Kind: wire.Protocol, Text: fmt.Sprintf("the code changes from %d to %d within a reply", r.Code, code)}
 	}
@@ -146,23 +145,4 @@ func readLine(r *bufio.Reader) (line string, bare bool, err error) {
 		b.WriteByte(c)
 	}
 	return b.String()[:256], false, &wire.Fault{Kind: wire.Limit, Text: fmt.Sprintf("a line of more than %d bytes", maxLine)}
-}
-
-// printable keeps a line as it came, except that bytes that are no UTF-8 are written \xNN: a recording is JSON and
-// could not hold them. Control characters stay; faces escape them.
-func printable(s string) string {
-	if utf8.ValidString(s) {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && n == 1 {
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		} else {
-			b.WriteString(s[:n])
-		}
-		s = s[n:]
-	}
-	return b.String()
 }
