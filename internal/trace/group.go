@@ -225,7 +225,7 @@ func generations(steps []Step) [][]Step {
 	for i := range steps {
 		s := &steps[i]
 		if q := s.Host + "\x00" + s.QueueID; s.QueueID != "" {
-			if removed[q] && (s.kind == event.Received || s.kind == event.MessageID) {
+			if removed[q] && s.begins() {
 				gen[q]++
 				removed[q], reused = false, true
 			}
@@ -252,7 +252,7 @@ func generations(steps []Step) [][]Step {
 		}
 		if s.QueueID != "" {
 			q := s.Host + "\x00" + s.QueueID
-			if removed[q] && (s.kind == event.Received || s.kind == event.MessageID) {
+			if removed[q] && s.begins() {
 				gen[q]++
 				removed[q] = false
 			}
@@ -299,6 +299,11 @@ func generations(steps []Step) [][]Step {
 		return [][]Step{steps}
 	}
 	return out
+}
+
+// begins tells a line with which a message begins to use a queue id.
+func (s *Step) begins() bool {
+	return s.kind == event.Received || s.kind == event.MessageID || s.kind == event.Related && s.Action == "new"
 }
 
 // addOnce appends a word that is not there yet.

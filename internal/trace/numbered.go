@@ -2,6 +2,7 @@ package trace
 
 import (
 	"strings"
+	"time"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 )
@@ -10,9 +11,19 @@ import (
 // success: …"); the line that begins it names message and recipient.
 const numberedBy = "delivery "
 
-// numbered gives such outcomes the message and the recipient of the latest beginning with their number. Numbers begin anew
-// when the software does: an outcome without a beginning is of another message and is left out.
-func numbered(steps []Step) []Step {
+// calledBy begins the number of a process that put a message into the queue (qmail: "qp 42"), which is the only thing that
+// a bounce and the message that tells of it have in common.
+const calledBy = "qp "
+
+// callTime is how far apart the two may be: the numbers of processes are used again.
+const callTime = int64(10 * time.Minute)
+
+// numbered puts the ids of messages in the place of numbers that stand for them only for a while.
+func numbered(steps []Step) []Step { return called(outcomes(steps)) }
+
+// outcomes gives those of deliveries the message and the recipient of the latest beginning with their number. Numbers begin
+// anew when the software does: an outcome without a beginning is of another message and is left out.
+func outcomes(steps []Step) []Step {
 	begun := map[string]*Step{}
 	kept := steps[:0]
 	for _, s := range steps {
@@ -26,10 +37,37 @@ func numbered(steps []Step) []Step {
 			begun[key] = &begin
 		} else if b := begun[key]; b != nil {
 			delete(begun, key)
-			s.QueueID, s.To, s.Relay, s.match = b.QueueID, b.To, b.Relay, b.match
+			s.QueueID, s.To, s.match = b.QueueID, b.To, b.match
+			if s.RelayIP == "" {
+				s.Relay = b.Relay
+			}
 			s.Text = plainWords(s.Text)
 		} else {
 			continue
+		}
+		kept = append(kept, s)
+	}
+	return kept
+}
+
+// called joins bounces with the messages that tell of them, by the process that wrote these.
+func called(steps []Step) []Step {
+	kept := steps[:0]
+	bounced := map[string]int{} // by host and process: place in kept
+	for _, s := range steps {
+		if strings.HasPrefix(s.QueueID, calledBy) { // there for the search alone
+			continue
+		}
+		if strings.HasPrefix(s.Ref, calledBy) {
+			key := s.Host + "\x00" + s.Ref
+			s.Ref = ""
+			if s.kind == event.Notification {
+				bounced[key] = len(kept)
+			} else if i, ok := bounced[key]; ok && s.at-kept[i].at <= callTime {
+				s.Ref, kept[i].Ref = kept[i].QueueID, s.QueueID
+			} else {
+				s.refIs, s.RefIs = event.NoRef, ""
+			}
 		}
 		kept = append(kept, s)
 	}

@@ -40,3 +40,48 @@ Nov 22 10:00:03 mx qmail: 1795341603.2 end msg 12345
 		t.Errorf("%d journeys", n)
 	}
 }
+
+// TestQmailBounce: a bounce and the message that tells of it have only the process in common that wrote it, whose number is
+// used again.
+func TestQmailBounce(t *testing.T) {
+	const log = `Nov 22 10:00:00 mx qmail: 1795341600.1 new msg 12345
+Nov 22 10:00:00 mx qmail: 1795341600.2 info msg 12345: bytes 1234 from <li@mine.example> qp 4242 uid 89
+Nov 22 10:00:00 mx qmail: 1795341600.3 starting delivery 7: msg 12345 to remote wang@partner.example
+Nov 22 10:00:03 mx qmail: 1795341603.1 delivery 7: failure: 192.0.2.9_does_not_like_recipient./Remote_host_said:_550_5.1.1_no_such_user/Giving_up_on_192.0.2.9./
+Nov 22 10:00:03 mx qmail: 1795341603.2 bounce msg 12345 qp 4250
+Nov 22 10:00:03 mx qmail: 1795341603.2 end msg 12345
+Nov 22 10:00:03 mx qmail: 1795341603.3 new msg 12346
+Nov 22 10:00:03 mx qmail: 1795341603.4 info msg 12346: bytes 1734 from <> qp 4250 uid 0
+Nov 22 10:00:03 mx qmail: 1795341603.5 starting delivery 8: msg 12346 to local mine.example-li@mine.example
+Nov 22 10:00:04 mx qmail: 1795341604.1 delivery 8: success: did_1+0+0/
+Nov 22 10:00:04 mx qmail: 1795341604.2 end msg 12346
+Nov 22 13:00:03 mx qmail: 1795352403.3 new msg 12346
+Nov 22 13:00:03 mx qmail: 1795352403.4 info msg 12346: bytes 1734 from <> qp 4250 uid 0
+Nov 22 13:00:03 mx qmail: 1795352403.5 starting delivery 9: msg 12346 to local mine.example-chen@mine.example
+Nov 22 13:00:04 mx qmail: 1795352404.1 delivery 9: success: did_1+0+0/
+Nov 22 13:00:04 mx qmail: 1795352404.2 end msg 12346
+`
+	name := filepath.Join(t.TempDir(), "maillog")
+	if err := os.WriteFile(name, []byte(log), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for j := range look(t, open(t, []string{name}), "wang@partner.example", 1).Journeys(t.Context()) {
+		n++
+		if j.State != BouncedSt || len(j.Recipients) != 1 || j.Recipients[0].RelayIP != "192.0.2.9" {
+			t.Errorf("%s, recipients %+v", j.State, j.Recipients)
+		}
+		if len(j.Notices) != 1 || j.Notices[0].QueueID != "12346" || j.Notices[0].To != "li@mine.example" || len(j.QueueIDs) != 2 {
+			t.Errorf("queue ids %v, notices %+v", j.QueueIDs, j.Notices)
+		}
+	}
+	for j := range look(t, open(t, []string{name}), "chen@mine.example", 1).Journeys(t.Context()) {
+		n++
+		if j.State != Delivered || len(j.QueueIDs) != 1 || len(j.Recipients) != 1 || j.Recipients[0].To != "chen@mine.example" {
+			t.Errorf("the message that uses the number again: %s %v %+v", j.State, j.QueueIDs, j.Recipients)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d journeys", n)
+	}
+}

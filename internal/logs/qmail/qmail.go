@@ -1,8 +1,8 @@
 // Package qmail reads the lines of qmail-send, as splogger or multilog keep them.
 //
-// Promise: the first words decide. qmail names a message by a number that it uses again, and its result lines by the
-// number of a delivery alone, which only the lines before tell the message of: both numbers are given, and joined by
-// nobody. It judges nothing.
+// Promise: the first words decide. qmail names a message by a number that it uses again, its result lines by the number of
+// a delivery alone, and a bounce by the process that wrote it: which message is meant only the lines around tell. The
+// numbers are given as they are. It judges nothing.
 package qmail
 
 import (
@@ -43,13 +43,19 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if !read(e, b) {
 		return logs.Unparsed
 	}
+	call := e.Ref
 	sink.Event(e)
+	if call != nil {
+		e.Clear()
+		e.Kind, e.QueueID, e.Software = event.Related, call, event.Qmail
+		sink.Event(e)
+	}
 	return logs.Known
 }
 
 func read(e *event.Event, b []byte) bool {
 	if r, ok := logs.After(b, "new msg "); ok {
-		e.Kind, e.QueueID = event.Related, r
+		e.Kind, e.QueueID, e.Action = event.Related, r, actionNew
 		return true
 	}
 	if r, ok := logs.After(b, "info msg "); ok { // "info msg 123: bytes 456 from <a> qp 789 uid 1000"
@@ -58,7 +64,10 @@ func read(e *event.Event, b []byte) bool {
 		e.QueueID, rest, _ = logs.Cut(r, ": bytes ")
 		e.Size, _ = logs.Number(rest)
 		if _, from, ok := logs.Cut(rest, " from "); ok {
-			e.From, _, _ = logs.Angle(from)
+			e.From, rest, _ = logs.Angle(from)
+		}
+		if e.From != nil && len(e.From) == 0 || string(e.From) == "#@[]" { // perhaps a bounce of our own
+			e.Ref, e.RefIs = call(rest), event.Parent
 		}
 		return true
 	}
@@ -69,6 +78,9 @@ func read(e *event.Event, b []byte) bool {
 		e.Method, r, _ = logs.Cut(r, ": msg ")
 		e.QueueID, to, _ = logs.Cut(r, " to ")
 		e.Relay, e.To, _ = logs.Cut(to, " ")
+		if string(e.Relay) == "local" {
+			e.To = unprefixed(e.To)
+		}
 		return true
 	}
 	if r, ok := logs.After(b, "delivery "); ok {
@@ -82,6 +94,7 @@ func read(e *event.Event, b []byte) bool {
 	if r, ok := logs.After(b, "bounce msg "); ok {
 		e.Kind, e.RefIs = event.Notification, event.Bounce
 		e.QueueID, _, _ = logs.Cut(r, " ")
+		e.Ref = call(r[len(e.QueueID):])
 		return true
 	}
 	if logs.Has(b, "rblsmtpd: ") {
@@ -116,6 +129,8 @@ func read(e *event.Event, b []byte) bool {
 	return logs.Has(b, "qmail-") || logs.Has(b, "local: ") || logs.Has(b, "remote: ") || logs.Has(b, "tcpserver: ") || logs.Has(b, "rblsmtpd: ") || logs.Has(b, "exiting") || logs.Has(b, "vdelivermail: ") || logs.Has(b, "CHKUSER ") || logs.Has(b, "policy_check: ") || logs.Has(b, "simscan:") || logs.Has(b, "got SIG")
 }
 
+var actionNew = []byte("new")
+
 var stageRcpt, stageMail = []byte("RCPT"), []byte("MAIL")
 
 // checked reads a refusal of vpopmail's CHKUSER.
@@ -141,6 +156,19 @@ func checked(e *event.Event, b []byte) bool {
 		e.Text = b[i+3:]
 	}
 	return true
+}
+
+// call gives "qp 789" of " qp 789 uid 0": the process that put a message into the queue, which a bounce and the line that
+// begins it both name.
+func call(b []byte) []byte {
+	r, ok := logs.After(b, " qp ")
+	if !ok {
+		return nil
+	}
+	if _, n := logs.Number(r); n > 0 {
+		return b[1 : len(" qp ")+n]
+	}
+	return nil
 }
 
 // deliveryOf gives "delivery 5" of "delivery 5: …": the only id that the line with the outcome has.
@@ -178,10 +206,31 @@ func result(e *event.Event, b []byte) bool {
 			e.DSN = dsn[:i]
 		}
 	}
-	if i := bytes.Index(text, []byte("_accepted_message")); i > 0 {
-		e.RelayIP = text[:i]
-	} else if r, ok := logs.After(text, "Connected_to_"); ok {
-		e.RelayIP, _, _ = logs.Cut(r, "_but_")
-	}
+	e.RelayIP = host(text)
 	return true
+}
+
+// host gives the address of the next host that qmail-remote names.
+func host(text []byte) []byte {
+	if r, ok := logs.After(text, "Connected_to_"); ok {
+		ip, _, _ := logs.Cut(r, "_but_")
+		return ip
+	}
+	if ip, r, ok := logs.Cut(text, "_"); ok && len(ip) >= len("1.2.3.4") && (ip[0]-'0' < 10 || bytes.IndexByte(ip, ':') > 0) {
+		for _, w := range [...]string{"accepted_message", "does_not_like_recipient", "failed_after_I_sent_the_message", "does_not_accept"} {
+			if logs.Has(r, w) {
+				return ip
+			}
+		}
+	}
+	return nil
+}
+
+// unprefixed takes off what qmail puts in front of an address of a virtual domain: the domain itself, as a user.
+func unprefixed(to []byte) []byte {
+	at := bytes.LastIndexByte(to, '@')
+	if domain := to[at+1:]; at > len(domain) && to[len(domain)] == '-' && bytes.EqualFold(to[:len(domain)], domain) {
+		return to[len(domain)+1:]
+	}
+	return to
 }
