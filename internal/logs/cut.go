@@ -169,7 +169,7 @@ func NextID(reply []byte) (id, session []byte) {
 	}
 	if i := bytes.Index(reply, messageAccept); i > 0 {
 		b := reply[:i]
-		if j := bytes.LastIndexByte(b, ' '); j >= 0 && DSN(b[j+1:]) == nil && len(b)-j > 6 {
+		if j := bytes.LastIndexByte(b, ' '); j >= 0 && DSN(b[j+1:]) == nil && len(b)-j > 6 && len(idWord(b[j+1:])) == len(b)-j-1 {
 			return b[j+1:], nil
 		}
 		return nil, nil

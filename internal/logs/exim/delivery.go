@@ -77,6 +77,11 @@ func delivered(e *event.Event, b []byte, sink event.Sink) bool {
 		e.Relay = e.Method
 	}
 	e.Method = nil
+	if len(e.To) > 1 && e.To[0] == '>' { // an answer of the recipient's own, not the message itself
+		e.Kind, e.Status, e.Action, e.User, e.To, e.OrigTo = event.Sieve, event.NoStatus, vacation, e.OrigTo, nil, nil
+		sink.Event(e)
+		return true
+	}
 	if e.Text != nil {
 		e.Code, e.DSN = logs.Code(e.Text)
 		if e.Ref, e.Session = logs.NextID(e.Text); e.Ref != nil {
@@ -99,6 +104,8 @@ func delivered(e *event.Event, b []byte, sink event.Sink) bool {
 	sink.Event(e)
 	return true
 }
+
+var vacation = []byte("vacation")
 
 // failed reads "** to R=… T=… H=…: reason DT=…".
 func failed(e *event.Event, b []byte, sink event.Sink) bool {

@@ -110,7 +110,7 @@ func rejected(e *event.Event, b []byte) bool {
 		}
 		_, e.Stage, _ = logs.Cut(rest[:i], " ")
 		rest = rest[i:]
-	case logs.Has(rest, "AUTH "):
+	case logs.Has(rest, "AUTH "), logs.Has(rest, "AUTH:"), logs.Has(rest, "DATA:"), logs.Has(rest, "DATA "), logs.Has(rest, "PRDR "):
 		e.Stage = rest[:4]
 		if _, why, ok := logs.Cut(rest, ": "); ok {
 			rest = why
@@ -136,6 +136,7 @@ func rejected(e *event.Event, b []byte) bool {
 		rest = hostPhrase(e, rest[5:])
 	}
 	if e.Text = bytes.TrimPrefix(rest, []byte(": ")); e.Text != nil {
+		e.Text = bytes.TrimLeft(e.Text, " ")
 		e.Code, e.DSN = logs.Code(e.Text)
 	}
 	return true
@@ -207,6 +208,7 @@ func session(e *event.Event, b []byte) bool {
 	if _, to, ok := logs.Cut(b, " connection to "); ok && e.Kind == event.TLSFailed {
 		return outward(e, to)
 	} else if _, to, ok := logs.Cut(b, " delivering unencrypted to H="); ok {
+		e.Kind = event.TLSFailed
 		return outward(e, to)
 	}
 	if i := bytes.Index(b, []byte(" from ")); i >= 0 {
@@ -271,7 +273,7 @@ func authFailed(e *event.Event, method, b []byte) bool {
 // configuration or filter wrote: it is kept as a note about the message.
 func ofMessage(e *event.Event, b []byte) bool {
 	switch {
-	case logs.Has(b, "Frozen"), logs.Has(b, "frozen"), logs.Has(b, "Message is frozen"), logs.Has(b, "*** Frozen"):
+	case logs.Has(b, "Frozen"), logs.Has(b, "frozen"), logs.Has(b, "Message has been frozen"), logs.Has(b, "Message is frozen"), logs.Has(b, "*** Frozen"):
 		e.Kind = event.Hold
 	case logs.Has(b, "Unfrozen"), logs.Has(b, "removed by"), logs.Has(b, "cancelled by"), logs.Has(b, "marked"), logs.Has(b, "sender address changed"):
 		e.Kind, e.Action = event.Operator, b
@@ -356,7 +358,8 @@ var daemonWords = [...]struct {
 	{"fork ", event.Trouble}, {"Exim ", event.Started}, {"queue run: ", event.Stats}, {"Unfrozen", event.Operator}, {"process ", event.Warning},
 	{"alias file ", event.Warning}, {"conversion ", event.Warning}, {"no such ", event.Warning}, {"router ", event.Warning}, {"transport ", event.Warning},
 	{"SPAM", event.Filter}, {"[SPF] ", event.Policy}, {"GreyList", event.Policy}, {"greylist", event.Policy}, {"dkim", event.Filter}, {"auth", event.Warning},
-	{"Start queue run: ", event.Stats}, {"End queue run: ", event.Stats},
+	{"Start ", event.Stats}, {"End ", event.Stats}, {"remote host ", event.Warning}, {"ACL ", event.Warning}, {"SIGSEGV", event.Trouble}, {"[", event.Warning},
+	{"exim: ", event.Trouble},
 	{"exim ", event.Started}, {"daemon ", event.Started}, {"pid ", event.Started}, {"SIGHUP", event.Started},
 	{"no host name found for IP address ", event.Warning}, {"no IP address found for host ", event.Warning},
 	{"Warning: ", event.Warning}, {"retry ", event.Stats}, {"cwd=", event.Stats}, {"ident ", event.Stats},

@@ -83,6 +83,10 @@ func TestInjectionForgesNothing(t *testing.T) {
 	eq(t, "from", e.From, "a@b.example")
 	eq(t, "to", e.To, "c@d.example")
 
+	e = one(t, "postfix/smtpd", `NOQUEUE: reject: RCPT from b.example[192.0.2.1]: 452 4.1.1 <li@mine.example>: Recipient address rejected: undeliverable address: host mx[192.0.2.3] said: 550 5.1.1 no; from=<x@y.example> to=<z@y.example> (in reply to RCPT TO command); from=<a@b.example> to=<li@mine.example> proto=ESMTP helo=<x>`)
+	eq(t, "from", e.From, "a@b.example")
+	eq(t, "to", e.To, "li@mine.example")
+
 	e = one(t, "postfix/cleanup", `3F742986768: message-id=<x@y> to=<z@y>, relay=r, status=sent (250 ok)`)
 	eq(t, "kind", e.Kind, event.MessageID)
 }

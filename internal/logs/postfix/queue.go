@@ -77,7 +77,7 @@ func headerCheck(e *event.Event, b []byte) bool {
 	}
 	word, rest := b[:i], b[i+2:]
 	where := 0
-	for _, w := range [...]string{"header ", "body ", "mime-header ", "mime header ", "nested-header ", "nested header "} {
+	for _, w := range [...]string{"header ", "body ", "mime-header ", "mime header ", "nested-header ", "nested header ", "mime-error "} {
 		if logs.Has(rest, w) {
 			where = len(w)
 			break
@@ -123,7 +123,14 @@ func headerAction(word []byte) (event.Kind, bool) {
 		return event.Reject, true
 	case "hold":
 		return event.Hold, true
+	case "milter-reject", "milter-discard":
+		return event.Reject, true
+	case "milter-hold", "quarantine":
+		return event.Hold, true
 	case "warning", "warn", "info", "ignore", "replace", "prepend", "redirect", "filter", "strip", "bcc", "pass":
+		return event.Subject, true
+	}
+	if logs.Has(word, "milter-") { // milter_header_checks
 		return event.Subject, true
 	}
 	return event.None, false
@@ -143,8 +150,15 @@ func envelopeText(e *event.Event, b []byte) {
 
 // notification reads "sender non-delivery notification: 9BAC3986096".
 func notification(e *event.Event, b []byte) bool {
+	if e.QueueID == nil {
+		return false
+	}
+	if logs.Has(b, "not sending ") {
+		e.Kind, e.Text = event.Stats, b
+		return true
+	}
 	_, id, ok := logs.Cut(b, " notification: ")
-	if !ok || e.QueueID == nil {
+	if !ok {
 		return false
 	}
 	e.Kind, e.Ref, e.Text = event.Notification, id, b
@@ -189,7 +203,7 @@ func superUser(e *event.Event, b []byte) bool {
 		}
 		return true
 	}
-	for _, w := range [...]string{"Deleted: ", "Requeued: ", "Placed on hold: ", "Released from hold: ", "Placed", "Removed", "Forced", "Force-expired", "Renamed to match inode number: ", "Expired"} {
+	for _, w := range [...]string{"Deleted: ", "Requeued: ", "Placed on hold: ", "Released from hold: ", "Placed", "Removed", "Forced", "Force-expired", "Renamed to match inode number: ", "Expired", "fixing "} {
 		if logs.Has(b, w) {
 			return true
 		}

@@ -2,6 +2,7 @@ package postfix
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/logs"
@@ -183,21 +184,61 @@ func proxied(e *event.Event, word, b []byte) bool {
 var trailerWords = [...]string{"; from=<", "; to=<", "; proto=", "; helo=<", "; client="}
 
 // trailer splits the reply text from the envelope behind it. The reply may quote what the client sent in angle
-// brackets right after the codes; that part is stepped over first, so that it cannot bring an envelope of its own.
+// brackets right after the codes; that part is stepped over first, so that it cannot bring an envelope of its own. Nor can
+// what another server said, which may stand further behind: an envelope is what reaches to the end of the line.
 func trailer(b []byte) (body, tail []byte) {
 	from := quotedObject(b)
-	best := -1
-	for _, w := range trailerWords {
-		if i := bytes.Index(b[from:], []byte(w)); i >= 0 && (best < 0 || from+i < best) {
-			best = from + i
-			break // the words stand in this order
+	for _, w := range trailerWords { // they stand in this order
+		first := bytes.Index(b[from:], []byte(w))
+		if first < 0 {
+			continue
 		}
+		for at := from + first; ; {
+			if whole(b[at+2:]) {
+				return b[:at], b[at+2:]
+			}
+			next := bytes.Index(b[at+2:], []byte(w))
+			if next < 0 {
+				break
+			}
+			at += 2 + next
+		}
+		return b[:from+first], b[from+first+2:]
 	}
-	if best < 0 {
-		return bytes.TrimSuffix(b, []byte(";")), nil
-	}
-	return b[:best], b[best+2:]
+	return bytes.TrimSuffix(b, []byte(";")), nil
 }
+
+// whole tells whether the fields of an envelope, each at most once, are all there is. A HELO name may hold anything.
+func whole(b []byte) bool {
+	seen := 0
+	for len(b) > 0 {
+		i := bytes.IndexByte(b, '=')
+		if i < 0 {
+			return false
+		}
+		field := slices.Index(envelopeWords[:], string(b[:i]))
+		if field < 0 || seen&(1<<field) != 0 {
+			return false
+		}
+		if seen |= 1 << field; string(b[:i]) == "helo" {
+			return true
+		}
+		if b = b[i+1:]; len(b) > 0 && b[0] == '<' {
+			var ok bool
+			if _, b, ok = logs.Angle(b); !ok {
+				return false
+			}
+		} else if i = bytes.IndexAny(b, " ,"); i >= 0 {
+			b = b[i:]
+		} else {
+			b = nil
+		}
+		b = bytes.TrimLeft(b, ", ")
+	}
+	return true
+}
+
+var envelopeWords = [...]string{"from", "to", "proto", "helo", "sasl_username", "sasl_method", "sasl_sender", "client"}
 
 // quotedObject gives the offset behind "<…>: " after the codes: the object the reply is about. Where it is the HELO
 // name, which a client may fill with anything, the same text ends the line, and its length is known from there.
@@ -314,7 +355,9 @@ func tlsServer(e *event.Event, b []byte) bool {
 	}
 	rest, ok := logs.After(b[i:], " TLS connection established from ")
 	if !ok {
-		return false
+		if rest, ok = logs.After(b[i:], " TLS connection reused from "); !ok {
+			return false
+		}
 	}
 	r := client(e, event.TLS, rest)
 	if r == nil {
@@ -340,8 +383,8 @@ func serverTalk(e *event.Event, b []byte) bool {
 			return true
 		}
 	}
-	if rest := client(e, event.TLS, b); len(rest) > 0 { // 2.x: "name[ip]: Trusted: subject_CN=…"
-		e.Text = rest
+	if rest := client(e, event.Stats, b); len(rest) > 0 { // "name[ip]: Trusted: subject_CN=…"
+		e.Text = bytes.TrimPrefix(rest, []byte(": "))
 		return true
 	}
 	e.Kind = event.None
@@ -399,7 +442,9 @@ func saslFailed(e *event.Event, name, ip []byte, port uint16, b []byte) bool {
 	}
 	e.Text = rest
 	if text, user, ok := logs.Cut(rest, ", sasl_username="); ok {
-		e.Text, e.User = text, user
+		if e.Text = text; string(user) != "(unavailable)" {
+			e.User = user
+		}
 	}
 	return true
 }

@@ -210,6 +210,10 @@ var anyWords = [...]struct {
 	{"Issuing session ticket ", event.Stats},
 	{"Decrypting session ticket ", event.Stats},
 	{"connection established", event.Stats},
+	{"TLS handshake failed", event.TLSFailed},
+	{"Matched ", event.Stats},
+	{"depth=", event.Stats},
+	{"trust-anchor ", event.Stats},
 	{"connect to subsystem ", event.Stats},
 	{"close database ", event.Warning},
 	{"reload ", event.Started},
@@ -287,7 +291,21 @@ func levelKind(b []byte) event.Kind {
 func debugging(b []byte) bool {
 	return logs.Has(b, "> ") || logs.Has(b, "< ") || logs.Has(b, ">>> ") || logs.Has(b, "<<< ") || logs.Has(b, "match_") || logs.Has(b, "dict_") ||
 		logs.Has(b, "send attr ") || logs.Has(b, "input attribute ") || logs.Has(b, "private/") || logs.Has(b, "process generation: ") || logs.Has(b, "public/") || logs.Has(b, "event_") || logs.Has(b, "vstream_") ||
-		logs.Has(b, "auto_clnt_") || logs.Has(b, "rewrite_clnt") || logs.Has(b, "resolve_clnt") || logs.Has(b, "smtp_") || logs.Has(b, "smtpd_") || logs.Has(b, "milter8_") || logs.Has(b, "maps_") || logs.Has(b, "watchdog_") || parameter(b)
+		tlsDump(b) || logs.Has(b, "auto_clnt_") || logs.Has(b, "rewrite_clnt") || logs.Has(b, "resolve_clnt") || logs.Has(b, "smtp_") || logs.Has(b, "smtpd_") || logs.Has(b, "milter8_") || logs.Has(b, "maps_") || logs.Has(b, "watchdog_") || parameter(b)
+}
+
+// tlsDump tells what tls_loglevel 3 and 4 write of the bytes of a session: "read from 55D0 [55D1] (5 bytes => -1 …" and
+// "0000 16 03 01 …".
+func tlsDump(b []byte) bool {
+	if logs.Has(b, "read from ") || logs.Has(b, "write to ") {
+		return bytes.Contains(b, []byte(" bytes => "))
+	}
+	for i := range min(len(b), 4) {
+		if b[i]-'0' > 9 && b[i]-'a' > 5 {
+			return false
+		}
+	}
+	return len(b) > 7 && b[4] == ' ' && (b[7] == ' ' || b[7] == '-' || b[5] == '-' || b[5] == '<')
 }
 
 // parameter tells "mynetworks: 127.0.0.0/8" and "name_mask: resource": the name of a function or a setting, which only -v
