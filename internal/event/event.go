@@ -253,6 +253,7 @@ type Event struct {
 	Ref       []byte // another queue id
 	Session   []byte // id of a Dovecot, LMTP, OpenSMTPD or Haraka session
 	MessageID []byte // without angle brackets
+	Mention   []byte // a message-id that the line names without belonging to it alone: its session may carry several messages
 	Subject   []byte
 
 	From   []byte // envelope sender; empty, not nil, for the null sender

@@ -48,6 +48,7 @@ type Layout struct {
 	Software event.Software // whose dialect reads every line
 	Columns  []string       // names of the columns, as the dialect calls them
 	Sep      byte           // between values
+	Form     string         // which of the dialect's tables, where it has several
 }
 
 type program struct {

@@ -151,6 +151,8 @@ func (j *Journey) note(s *Step, own map[string]bool) {
 		}
 		if j.Client == nil && s.ClientIP != "" {
 			j.Client = &Client{Name: s.Client, IP: s.ClientIP, Helo: s.Helo}
+		} else if c := j.Client; c != nil && c.IP == s.ClientIP && c.Helo == "" {
+			c.Helo = s.Helo
 		}
 	case event.Hold:
 		j.Held = s.Text
@@ -297,6 +299,8 @@ func (j *Journey) conclude() {
 	}
 	all := sent + waiting + failed + discarded
 	switch {
+	case all == 0 && hop > 0 && len(j.Rejects) > 0 && j.Held == "": // refused for some, taken for others
+		j.State = InQueue
 	case all == 0 && len(j.Rejects) > 0 && j.Held == "":
 		j.State = RejectedS
 	case j.Held != "" && sent == 0:

@@ -143,6 +143,7 @@ type Step struct {
 	Folder   string        `json:"folder,omitempty"`
 	Action   string        `json:"action,omitempty"`
 	Message  string        `json:"message_id,omitempty"`
+	Mention  string        `json:"mentions,omitempty"` // a message-id of the session
 	File     string        `json:"file,omitempty"`
 	Offset   int64         `json:"offset"`
 	Line     string        `json:"line"`
@@ -180,7 +181,7 @@ func newStep(e *event.Event, file string, match bool) Step {
 		Session: string(base(e.Session)), To: string(e.To), OrigTo: string(e.OrigTo), Client: string(e.ClientName), ClientIP: string(e.ClientIP), Helo: string(e.Helo), User: string(e.User),
 		Status: e.Status.String(), Relay: string(e.Relay), RelayIP: string(e.RelayIP), Port: e.RelayPort, Code: int(e.Code), DSN: string(e.DSN), Stage: string(e.Stage), Text: string(e.Text),
 		Subject: string(e.Subject), Size: e.Size, NRcpt: e.NRcpt, Delay: e.Delay, Filter: string(e.Filter), Verdict: string(e.Verdict), Score: e.Score, Folder: string(e.Folder),
-		Action: string(e.Action), Message: string(e.MessageID), File: file, Offset: e.Offset, Line: string(e.Line),
+		Action: string(e.Action), Message: string(e.MessageID), Mention: string(e.Mention), File: file, Offset: e.Offset, Line: string(e.Line),
 		kind: e.Kind, status: e.Status, refIs: e.RefIs, src: e.Source, at: e.At, match: match,
 	}
 	if strings.Contains(s.RelayIP, "/") {

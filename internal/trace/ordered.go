@@ -83,9 +83,11 @@ func (c *cutter) journeys(ctx context.Context, group []lineRef, out []*Journey) 
 	if ctx.Err() != nil {
 		return out
 	}
-	for _, steps := range generations(c.steps(group)) {
-		if j := c.f.query.shown(build(steps)); j != nil {
-			out = append(out, j)
+	for _, part := range dialogues(c.steps(group)) {
+		for _, steps := range generations(part) {
+			if j := c.f.query.shown(build(steps)); j != nil {
+				out = append(out, j)
+			}
 		}
 	}
 	return out

@@ -197,11 +197,11 @@ func commonText(p netip.Prefix) string {
 func (q *Query) Match(e *event.Event) bool {
 	switch q.Kind {
 	case ByMessage:
-		return string(e.MessageID) == q.Text
+		return string(e.MessageID) == q.Text || string(e.Mention) == q.Text
 	case ByQueue:
 		return string(e.QueueID) == q.Text || string(e.Ref) == q.Text || sessionBase(e.Session) == q.Text && q.Text != ""
 	case ByAny:
-		return string(e.MessageID) == q.Text || q.address(e.From) || q.address(e.To) || q.address(e.OrigTo) || q.address(e.User)
+		return string(e.MessageID) == q.Text || string(e.Mention) == q.Text || q.address(e.From) || q.address(e.To) || q.address(e.OrigTo) || q.address(e.User)
 	case ByAddress:
 		return q.address(e.From) || q.address(e.To) || q.address(e.OrigTo) || q.address(e.User)
 	case BySender:

@@ -268,7 +268,7 @@ func (w *judgement) headline() finding.Headline {
 	default:
 		h.State, h.Says = finding.StateUntested, loose(j.Steps)
 	}
-	if w.read != nil && j.State != trace.Delivered && j.State != trace.HeldState {
+	if w.read != nil && j.State != trace.Delivered && j.State != trace.HeldState && j.State != trace.InQueue {
 		if h.Owner = w.read.Owner; j.State == trace.RejectedS {
 			h.Owner = h.Owner.OtherSide()
 		}
@@ -368,6 +368,8 @@ func where(relay, ip string, port uint16) finding.Sentence {
 		return finding.Raw(relay)
 	case strings.Contains(ip, "/"):
 		return finding.Raw(relay + " (" + ip + ")")
+	case relay == "":
+		return finding.Raw("[" + ip + "]")
 	}
 	return finding.Raw(relay + " [" + ip + "]")
 }

@@ -1,11 +1,9 @@
 package journey
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/mailwhy/mailwhy/internal/check"
 	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/trace"
@@ -132,145 +130,6 @@ func verdict(st *trace.Step) (finding.Verdict, bool) {
 		}
 	}
 	return 0, false
-}
-
-// words tells a step in words; to is for whom it is told.
-func words(st *trace.Step, to finding.Sentence) finding.Sentence {
-	args := finding.Args{"To": to, "Text": st.Text, "Where": where(st.Relay, st.RelayIP+st.Socket, st.Port), "IP": st.ClientIP, "Name": st.Client, "Delay": st.Delay,
-		"Ref": st.Ref, "User": st.User, "TLS": st.TLS, "Filter": st.Filter, "Verdict": st.Verdict, "Folder": st.Folder, "Size": st.Size, "N": st.NRcpt, "Stage": st.Stage,
-		"Message": st.Message, "Who": client(&trace.Client{Name: st.Client, IP: st.ClientIP, User: st.User})}
-	if st.From != nil {
-		args["From"] = "<" + *st.From + ">"
-	}
-	switch st.EventKind() {
-	case event.Connect:
-		return finding.S("{{.Who}} connected", args)
-	case event.Disconnect:
-		return finding.S("{{.Who}} left", args)
-	case event.Lost:
-		return finding.S("{{.Who}} broke off: {{.Text}}", args)
-	case event.TLS:
-		return finding.S("TLS: {{.TLS}}", args)
-	case event.Received:
-		return receivedWords(st, args)
-	case event.MessageID:
-		return finding.S("message-id {{.Message}}", args)
-	case event.Active:
-		return finding.S("ready to go: from {{.From}}, {{size .Size}}, {{.N}} {{plural .N \"recipient\" \"recipients\"}}", args)
-	case event.Delivery:
-		return deliveryWords(st, args)
-	case event.Removed:
-		return finding.S("done, left the queue", args)
-	case event.Notification:
-		return noticeWords(st, args)
-	case event.Reject:
-		return finding.S("refused at {{.Stage}}: {{.Text}}", args)
-	case event.Hold:
-		return finding.S("put on hold: {{.Text}}", args)
-	case event.Filter:
-		return filterWords(st, args)
-	case event.Policy:
-		if st.Filter != "" {
-			return policyWords(st, args)
-		}
-	case event.Sieve:
-		return sieveWords(st, args)
-	case event.Related:
-		if st.Ref == "" && st.To != "" {
-			return finding.S("for {{.To}}", args)
-		}
-	case event.ConnectError:
-		return finding.S("could not connect to {{.Where}}: {{.Text}}", args)
-	}
-	if st.Text != "" {
-		return finding.Raw(st.Text)
-	}
-	return finding.Raw(st.Line)
-}
-
-// policyWords tells what a policy server answered: greylisting, SPF, limits.
-func policyWords(st *trace.Step, args finding.Args) finding.Sentence {
-	args["Verdict"] = check.FilterVerdict(st.Verdict)
-	if st.Text != "" && st.Text != st.Verdict && len(st.Text) < 80 && !strings.Contains(st.Text, "; ") {
-		return finding.S("{{.Filter}}: {{.Verdict}} ({{.Text}})", args)
-	}
-	return finding.S("{{.Filter}}: {{.Verdict}}", args)
-}
-
-func filterWords(st *trace.Step, args finding.Args) finding.Sentence {
-	word := st.Verdict
-	if word == "" {
-		word = st.Action
-	}
-	args["Verdict"] = check.FilterVerdict(word)
-	if st.Score != 0 {
-		args["Score"] = strconv.FormatFloat(st.Score, 'f', -1, 64)
-		return finding.S("{{.Filter}}: {{.Verdict}}, score {{.Score}}", args)
-	}
-	return finding.S("{{.Filter}}: {{.Verdict}}", args)
-}
-
-func receivedWords(st *trace.Step, args finding.Args) finding.Sentence {
-	switch {
-	case st.RefIs == event.Parent.String() && st.Ref != "":
-		return finding.S("made because of {{.Ref}}", args)
-	case st.User != "" && st.ClientIP != "":
-		return finding.S("taken in from {{.Who}}, logged in as {{.User}}", args)
-	case st.ClientIP == "":
-		return finding.S("taken in from a local program, user {{.User}}", args)
-	}
-	return finding.S("taken in from {{.Who}}", args)
-}
-
-// addressee is the recipient, with the address it was before aliases and forwards.
-func addressee(st *trace.Step) string {
-	if st.OrigTo != "" && !strings.EqualFold(st.OrigTo, st.To) {
-		return st.OrigTo + " → " + st.To
-	}
-	return st.To
-}
-
-func deliveryWords(st *trace.Step, args finding.Args) finding.Sentence {
-	args["Reached"] = reached(st.Relay, st.RelayIP+st.Socket)
-	switch st.Fate() {
-	case event.Sent, event.Relayed:
-		if st.Delays != nil && st.Delay > time.Second && st.Delays.Before+st.Delays.Queue > 0 {
-			args["Queue"], args["Before"], args["Connect"], args["Transfer"] = st.Delays.Queue, st.Delays.Before, st.Delays.Connect, st.Delays.Transfer
-			return finding.S("{{.To}} sent to {{.Where}} after {{.Delay}} (before the queue {{.Before}}, waiting {{.Queue}}, connecting {{.Connect}}, sending {{.Transfer}}): {{.Text}}", args)
-		}
-		return finding.S("{{.To}} sent to {{.Where}}: {{.Text}}", args)
-	case event.Deferred:
-		return finding.S("{{.To}} put off{{if .Reached}} by {{.Where}}{{end}}: {{.Text}}", args)
-	case event.Bounced, event.Failed:
-		return finding.S("{{.To}} {{if .Reached}}refused by {{.Where}}{{else}}failed{{end}}: {{.Text}}", args)
-	case event.Expired:
-		return finding.S("{{.To}} waited too long and was given up: {{.Text}}", args)
-	case event.Discarded:
-		return finding.S("{{.To}} thrown away: {{.Text}}", args)
-	}
-	return finding.S("{{.To}} at {{.Where}}: {{.Text}}", args)
-}
-
-func noticeWords(st *trace.Step, args finding.Args) finding.Sentence {
-	switch st.RefIs {
-	case "delay":
-		return finding.S("a delay warning goes to the sender as {{.Ref}}", args)
-	case "success":
-		return finding.S("a success report goes to the sender as {{.Ref}}", args)
-	}
-	return finding.S("a bounce goes to the sender as {{.Ref}}", args)
-}
-
-func sieveWords(st *trace.Step, args finding.Args) finding.Sentence {
-	switch {
-	case st.Action == "discarded":
-		return finding.S("{{.User}}: thrown away by a filter rule", args)
-	case st.Action == "forwarded":
-		return finding.S("{{.User}}: forwarded by a filter rule: {{.Text}}", args)
-	case st.Folder != "":
-		return finding.S("{{.User}}: saved in folder {{.Folder}}", args)
-	}
-	return finding.S("{{.User}}: {{.Text}}", args)
 }
 
 // recipients lists the fates where there is more than one.

@@ -1,5 +1,5 @@
-// Package exchange reads the message tracking logs of Exchange Server 2010 to 2019 and the message trace exports of
-// Exchange Online, which are tables.
+// Package exchange reads the message tracking logs and the SMTP protocol logs of Exchange Server 2010 to 2019 and the
+// message trace exports of Exchange Online, which are tables.
 //
 // Promise: columns are found by the names in the table's head, in any order; a cell is read by the rules of CSV. It
 // judges nothing.
@@ -31,8 +31,11 @@ func (Dialect) Columns(head []byte) *logs.Layout {
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	for line := range bytes.Lines(head[:min(len(head), 16<<10)]) {
 		line = bytes.TrimRight(line, "\r\n")
-		if r, ok := logs.After(line, "#Fields: "); ok && bytes.Contains(r, []byte("event-id")) {
-			return layout(r, ',')
+		if r, ok := logs.After(line, "#Fields: "); ok {
+			if l := layout(r, ','); has(l, "eventid") || l.Form != "" {
+				return l
+			}
+			return nil
 		}
 		if len(line) == 0 || line[0] == '#' {
 			continue
@@ -40,7 +43,7 @@ func (Dialect) Columns(head []byte) *logs.Layout {
 		for _, sep := range [...]byte{',', ';', '\t'} {
 			l := layout(line, sep)
 			if has(l, "senderaddress", "recipientaddress", "status") || has(l, "senderaddress", "recipientstatus") || has(l, "senderaddress", "recipientaddress", "eventid") ||
-				has(l, "sender", "recipients", "eventid") || has(l, "sender", "recipient", "status", "messageid") {
+				has(l, "sender", "recipients", "eventid") || l.Form != "" || has(l, "sender", "recipient", "status", "messageid") {
 				return l
 			}
 		}
@@ -56,6 +59,9 @@ func layout(line []byte, sep byte) *logs.Layout {
 		var c []byte
 		c, line = cell(line, sep)
 		l.Columns = append(l.Columns, spelling.Replace(strings.ToLower(strings.TrimSpace(string(c)))))
+	}
+	if has(l, "sessionid", "remoteendpoint", "event", "data") {
+		l.Form = protocol
 	}
 	return l
 }
@@ -110,6 +116,9 @@ func (Dialect) ParseRow(c *logs.Clock, l *logs.Layout, e *event.Event, sink even
 	b := bytes.TrimPrefix(e.Msg, []byte("\xef\xbb\xbf"))
 	if len(b) == 0 || b[0] == '#' {
 		return logs.Known
+	}
+	if l.Form == protocol {
+		return parseProtocol(c, l, e, b, sink)
 	}
 	var r row
 	first := true

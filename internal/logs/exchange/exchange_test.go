@@ -94,6 +94,8 @@ func FuzzRow(f *testing.F) {
 	f.Add(tracking, "2026-11-22T01:45:23.123Z,192.0.2.1,h,,,,,SMTP,RECEIVE,1,<m>,n,a;b,,1,2,,,\"x\"\"\",f,f,,I")
 	f.Add("Received,SenderAddress,RecipientAddress,Status\n", "1/1/2026 1:00:00 AM,a,b,Delivered")
 	f.Add("#Fields: ,event-id", "0") // a first column without a name
+	f.Add(smtpHead, `2026-11-22T15:59:51.400Z,EX1\Default,08DE01,0,192.0.2.25:25,198.51.100.7:56026,<,MAIL FROM:<a@b.example> SIZE=1,`)
+	f.Add(smtpHead, `2026-11-22T15:59:51.400Z,Internet,08DE01,0,192.0.2.25:25,[::1]:25,<,250 2.6.0 <m> queued,`)
 	f.Fuzz(func(t *testing.T, head, line string) {
 		l := Dialect{}.Columns([]byte(head))
 		if l == nil {

@@ -58,6 +58,26 @@ var common = map[string][]string{
 	"fail2ban": {"2026-11-22 01:50:59,123 fail2ban.actions        [99]: NOTICE  [postfix-sasl] Ban 192.0.2.1"},
 }
 
+// TestProtocolRowsWithoutAllocation: nor do the rows of Exchange's SMTP protocol logs take one.
+func TestProtocolRowsWithoutAllocation(t *testing.T) {
+	head := "#Software: Microsoft Exchange Server\n#Fields: date-time,connector-id,session-id,sequence-number,local-endpoint,remote-endpoint,event,data,context\n"
+	all := All()
+	r := logs.NewReader(logs.Clock{}, all)
+	if r.Layout = logs.LayoutOf(all, []byte(head)); r.Layout == nil {
+		t.Fatal("the columns are not known")
+	}
+	for _, s := range []string{"+,,", `<,MAIL FROM:<a@b.example> SIZE=12,`, `>,550 5.1.1 User unknown,`, `*,,"TLS protocol SP_PROT_TLS1_2_SERVER negotiation succeeded"`} {
+		b := []byte(`2026-11-22T15:59:51.400Z,EX1\Default Frontend EX1,08DEF3EC62278461,0,192.0.2.25:25,198.51.100.7:56026,` + s)
+		sink := event.SinkFunc(func(*event.Event) {})
+		if out := r.Line(b, 0, 0, sink); out != logs.Known {
+			t.Errorf("outcome %d of %s", out, b)
+		}
+		if n := testing.AllocsPerRun(100, func() { r.Line(b, 0, 0, sink) }); n != 0 {
+			t.Errorf("%v allocations for %s", n, b)
+		}
+	}
+}
+
 // header are the columns of the row above.
 const header = "#Software: Microsoft Exchange Server\n#Version: 15.02.0000.000\n#Log-type: Message Tracking Log\n#Date: 2026-11-22T00:00:00.000Z\n" +
 	"#Fields: date-time,client-ip,client-hostname,server-ip,server-hostname,source-context,connector-id,source,event-id,internal-message-id,message-id,network-message-id,recipient-address,recipient-status,total-bytes,recipient-count,related-recipient-address,reference,message-subject,sender-address\n"

@@ -133,6 +133,7 @@ func (d *Digester) Event(e *event.Event) {
 	}
 	d.id(e.QueueID, ID)
 	d.id(e.MessageID, ID)
+	d.id(e.Mention, ID)
 	d.id(e.Ref, Naming)
 	if len(e.QueueID) >= 5 || len(e.MessageID) >= 5 { // what trace takes for an id
 		d.id(base(e.Session), Naming)
