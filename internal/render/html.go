@@ -79,7 +79,47 @@ func (st Style) htmlFuncs() template.FuncMap {
 		"shown":    func(v finding.Verdict) bool { return v < finding.VerdictNote },
 		"svg":      st.SVG,
 		"short":    func(s string) bool { return columns(s) <= 16 }, // not worth a line break
+		"numbers":  st.numbers,
+		"long":     func(r *finding.Report) bool { return rowsOf(r) > screenful },
+		"tally":    tally,
 	}
+}
+
+// screenful is the number of rows behind which the findings are out of sight.
+const screenful = 25
+
+// rowsOf counts the rows that stand above the findings.
+func rowsOf(r *finding.Report) (n int) {
+	for i := range r.Sections {
+		if s := &r.Sections[i]; !s.Folded {
+			n += len(s.Rows)
+		}
+	}
+	return n
+}
+
+// tally counts the findings by mark, the worst first: "WARN 3 · NOTE 2 · OK 4".
+func tally(r *finding.Report) string {
+	var parts []string
+	for v := finding.VerdictError; v <= finding.VerdictPass; v++ {
+		if n := r.Count(v); n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", v.Mark(), n))
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// numbers tells the columns of a table that hold numbers only.
+func (st Style) numbers(s *finding.Section) []bool {
+	rows := make([][]string, len(s.Rows))
+	widest := 0
+	for i, r := range s.Rows {
+		for _, c := range r.Cells {
+			rows[i] = append(rows[i], c.In(st.Lang))
+		}
+		widest = max(widest, len(r.Cells))
+	}
+	return append(numericColumns(rows, 0), make([]bool, max(widest, len(s.Columns)))...)
 }
 
 // stepsOf lists the steps of a group of findings, each once.

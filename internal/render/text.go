@@ -175,10 +175,10 @@ func numericColumns(rows [][]string, heads int) []bool {
 	return is
 }
 
-// number tells "47,518", "13.3 %", "-" and "1.4".
+// number tells "47,518", "13.3 %", "1.4" and a dash for none.
 func number(s string) bool {
 	s = strings.TrimSuffix(strings.TrimSuffix(s, "%"), " ")
-	return s != "" && strings.Count(s, ".") < 2 && (s == "-" || strings.Trim(s, "0123456789.,\u202f\u00a0") == "")
+	return s != "" && strings.Count(s, ".") < 2 && (s == "-" || s == "–" || strings.Trim(s, "0123456789.,\u202f\u00a0") == "")
 }
 
 func (t *text) row(lead string, cells []string, widths []int, right []bool, paint func(string) string) {

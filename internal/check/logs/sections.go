@@ -226,7 +226,7 @@ func ownerWord(o finding.Owner) finding.Sentence {
 
 func providerSection(f *Facts, in *Input) finding.Section {
 	sec := finding.Section{Title: finding.S("Acceptance by provider", nil), Columns: []finding.Sentence{
-		finding.S("provider", nil), finding.S("sent", nil), finding.S("deferred", nil), finding.S("bounced", nil), finding.S("accepted", nil), finding.S("mean delay", nil)}}
+		finding.S("provider", nil), finding.S("sent", nil), finding.S("deferred", nil), finding.S("bounced", nil), finding.S("accepted", nil), finding.S("mean delay", nil), finding.S("most frequent cause", nil)}}
 	for i, p := range f.Providers {
 		if i >= in.Top && !in.Full {
 			break
@@ -239,9 +239,23 @@ func providerSection(f *Facts, in *Input) finding.Section {
 		if p.Sent+p.Bounced > 0 {
 			accepted = finding.Raw(percent(p.Acceptance) + " %")
 		}
-		sec.Rows = append(sec.Rows, finding.Cells(p.name, num(p.Sent), num(p.Deferred), num(p.Bounced), accepted, delay))
+		sec.Rows = append(sec.Rows, finding.Cells(p.name, num(p.Sent), num(p.Deferred), num(p.Bounced), accepted, delay, p.foremost()))
 	}
 	return sec
+}
+
+// foremost is the cause that stopped most of the mail to the provider, with how often.
+func (p *Provider) foremost() finding.Sentence {
+	var most Share
+	for _, s := range p.Causes {
+		if s.ID != notTried && s.Count > most.Count || most.Count == 0 {
+			most = s
+		}
+	}
+	if most.Count == 0 {
+		return finding.Sentence{}
+	}
+	return finding.S("{{.Cause}} ({{.N}})", finding.Args{"Cause": most.name, "N": most.Count})
 }
 
 func changeSection(f *Facts) finding.Section {
