@@ -65,6 +65,9 @@ FILE may be compressed (gz, zst, xz, bz2), a pattern, or - for standard input; w
 	return c
 }
 
+// logsMemory is what a summary may take before garbage is collected, in bytes.
+const logsMemory = 100 << 20
+
 func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
 	env, err := a.env()
 	if err != nil {
@@ -90,6 +93,7 @@ func (a *app) logs(cmd *cobra.Command, args []string, o *logsOptions) error {
 		}
 	}
 	ctx := a.begin(cmd)
+	defer holdHeap(-1, logsMemory)()
 	if o.compare != "" {
 		if err := a.splitPeriods(ctx, args, o.compare, &in, span); err != nil {
 			return err

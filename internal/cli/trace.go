@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,8 +91,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 	}
 	inputs := a.openLogs(names)
 	defer func() { closeLogs(inputs) }()
-	defer debug.SetGCPercent(debug.SetGCPercent(traceCollection))
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(traceMemory))
+	defer holdHeap(traceCollection, traceMemory)()
 	opt := trace.Options{Dialects: dialects.All(), Local: time.Local, Workers: runtime.GOMAXPROCS(0)}
 	if f.unparsed {
 		return a.showUnparsed(ctx, inputs, opt, f.redact)

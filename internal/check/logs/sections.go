@@ -49,9 +49,9 @@ func totals(s *tally.Stats) finding.Section {
 	none := finding.Sentence{}
 	rows := []finding.Row{
 		row(finding.S("received", nil), num(t.Received), finding.S("{{.Size}} from {{.N}} {{plural .N \"sender\" \"senders\"}} in {{.D}} {{plural .D \"domain\" \"domains\"}}",
-			finding.Args{"Size": finding.Size(t.BytesReceived), "N": group(t.Senders), "D": group(t.SenderDomains)})),
+			finding.Args{"Size": finding.Size(t.BytesReceived), "N": about(t.Senders, s.Senders.Exact), "D": about(t.SenderDomains, s.SenderDomains.Exact)})),
 		row(finding.S("delivered", nil), num(t.Delivered), finding.S("{{.Size}} to {{.N}} {{plural .N \"recipient\" \"recipients\"}} in {{.D}} {{plural .D \"domain\" \"domains\"}}; {{.Local}} of them within this machine",
-			finding.Args{"Size": finding.Size(t.BytesDelivered), "N": group(t.Recipients), "D": group(t.RecipientDoms), "Local": group(t.Local)})),
+			finding.Args{"Size": finding.Size(t.BytesDelivered), "N": about(t.Recipients, s.Recipients.Exact), "D": about(t.RecipientDoms, s.RecipientDomains.Exact), "Local": group(t.Local)})),
 		row(finding.S("deferred", nil), num(t.Deferred), finding.S("{{.N}} {{plural .N \"deferral\" \"deferrals\"}}", finding.Args{"N": group(t.Deferrals)})),
 		row(finding.S("bounced", nil), num(t.Bounced), finding.S("{{.N}} {{plural .N \"message\" \"messages\"}} expired", finding.Args{"N": group(t.Expired)})),
 		row(finding.S("rejected", nil), num(t.Rejected), share(t.Rejected, t.Rejected+t.Delivered+t.Discarded)),
@@ -343,7 +343,7 @@ func addressSection(title finding.Sentence, t tally.Table[tally.Address], n int,
 }
 
 func tableTitle(title finding.Sentence, n int64, exact bool) finding.Sentence {
-	args := finding.Args{"Title": title, "N": group(n)}
+	args := finding.Args{"Title": title, "N": group(rounded(n, exact))}
 	if exact {
 		return finding.S("{{.Title}} ({{.N}})", args)
 	}

@@ -115,6 +115,24 @@ func group(n int64) string {
 	return s
 }
 
+// rounded leaves three digits of an estimate.
+func rounded(n int64, exact bool) int64 {
+	for unit := int64(1); !exact; unit *= 10 {
+		if n < 1000*unit {
+			return (n + unit/2) / unit * unit
+		}
+	}
+	return n
+}
+
+// about writes a number that may be an estimate.
+func about(n int64, exact bool) string {
+	if exact {
+		return group(n)
+	}
+	return "≈ " + group(rounded(n, false))
+}
+
 func size(n int64) finding.Sentence { return finding.Raw(finding.Size(n)) }
 
 func span(d time.Duration) finding.Sentence {

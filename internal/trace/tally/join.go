@@ -24,9 +24,9 @@ func (t *Tally) received(r *rec) {
 	if r.hw != 0 {
 		t.submitted(r)
 	}
-	m := t.msgs[r.id]
+	m := t.msgs.get(r.id)
 	m.client = clientDomain(r.c, r.b)
-	t.msgs[r.id] = m
+	t.msgs.put(r.id, m)
 	if r.a != nil { // Exim tells sender and size in the same line
 		t.sender(r.id, r.a, r.ha, r.size)
 	}
@@ -36,7 +36,7 @@ func (t *Tally) received(r *rec) {
 func (t *Tally) active(r *rec) { t.sender(r.id, r.a, r.ha, r.size) }
 
 func (t *Tally) sender(id uint64, from []byte, hash uint64, size int64) {
-	m := t.msgs[id]
+	m := t.msgs.get(id)
 	if m.sized {
 		return
 	}
@@ -60,7 +60,7 @@ func (t *Tally) sender(id uint64, from []byte, hash uint64, size int64) {
 		t.total.BytesReceived += size
 		m.client = ""
 	}
-	t.msgs[id] = m
+	t.msgs.put(id, m)
 }
 
 // lowerHash lowers a domain and hashes it.
@@ -87,13 +87,15 @@ func clientDomain(name, ip []byte) string {
 	if len(name) == 0 || string(name) == "unknown" {
 		return string(ip)
 	}
-	labels := strings.Split(string(name), ".")
-	n := len(labels)
+	one := bytes.LastIndexByte(name, '.') // in front of the last label
+	two := bytes.LastIndexByte(name[:max(one, 0)], '.')
+	three := bytes.LastIndexByte(name[:max(two, 0)], '.')
+	last, before := len(name)-one-1, one-two-1
 	switch {
-	case n >= 4 && len(labels[n-1]) == 2 && len(labels[n-2]) >= 2 && len(labels[n-2]) <= 3:
-		return strings.ToLower(strings.Join(labels[n-3:], "."))
-	case n >= 3 && len(labels[n-1]) == 3:
-		return strings.ToLower(strings.Join(labels[n-2:], "."))
+	case three >= 0 && last == 2 && before >= 2 && before <= 3:
+		return strings.ToLower(string(name[three+1:]))
+	case two >= 0 && last == 3:
+		return strings.ToLower(string(name[two+1:]))
 	}
 	return string(name)
 }
@@ -121,7 +123,7 @@ func (t *Tally) sent(r *rec) {
 	}
 	t.total.Delivered++
 	t.now.Delivered++
-	size := t.msgs[r.id].size
+	size := t.msgs.get(r.id).size
 	t.total.BytesDelivered += size
 	for _, a := range [...]*Address{t.rcpts.at(r.ha, r.a), t.rcptDoms.at(r.hb, r.b)} {
 		a.Messages++
@@ -168,10 +170,10 @@ func relayFamily(name []byte) []byte {
 func (t *Tally) deferred(r *rec) {
 	t.total.Deferrals++
 	t.now.Deferred++
-	m := t.msgs[r.id]
+	m := t.msgs.get(r.id)
 	if !m.deferred {
 		m.deferred = true
-		t.msgs[r.id] = m
+		t.msgs.put(r.id, m)
 		t.total.Deferred++
 	}
 	dom := t.rcptDoms.at(r.hb, r.b)
@@ -222,7 +224,8 @@ func (t *Tally) reject(r *rec) {
 
 // reason counts a reason text with its changing parts taken out, and gives its hash.
 func (t *Tally) reason(r *rec, kind string) uint64 {
-	key := normalise(kind, r.text)
+	t.key = normalise(t.key, kind, r.text)
+	key := t.key
 	hash := t.hash(key)
 	e := t.reasons.at(hash, key)
 	e.n++
@@ -255,6 +258,7 @@ func (t *Tally) word(r *rec) {
 	case event.Warning, event.Trouble, event.Started, event.Lost:
 		kind += " " + string(r.a)
 	}
-	key := bytes.TrimSpace(normalise(kind, r.text)) // a verdict alone has no text behind it
+	t.key = normalise(t.key, kind, r.text)
+	key := bytes.TrimSpace(t.key) // a verdict alone has no text behind it
 	*t.words.at(t.hash(key), key)++
 }

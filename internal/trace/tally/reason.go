@@ -3,10 +3,10 @@ package tally
 import "bytes"
 
 // normalise takes the changing parts out of a reason, so that equal reasons fall together: addresses in angle brackets
-// and with @, numbers of four digits and more, IP addresses, queue ids and host names in "host x[y] said".
-func normalise(kind string, text []byte) []byte {
-	out := make([]byte, 0, len(kind)+min(len(text), 300)+1)
-	out = append(out, kind...)
+// and with @, numbers of four digits and more, IP addresses, queue ids and host names in "host x[y] said". The kind is put in
+// front; out is used again for what it gives.
+func normalise(out []byte, kind string, text []byte) []byte {
+	out = append(out[:0], kind...)
 	out = append(out, ' ')
 	if i := bytes.Index(text, []byte(" said: ")); i >= 0 && bytes.HasPrefix(text, []byte("host ")) {
 		text = text[i+7:]

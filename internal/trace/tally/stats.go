@@ -208,9 +208,9 @@ func (t *Tally) Stats(top int) *Stats {
 	if t.last > 0 {
 		s.From, s.To = time.Unix(0, t.first), time.Unix(0, t.last)
 	}
-	s.Totals.InQueue = int64(len(t.msgs))
+	s.Totals.InQueue = int64(t.msgs.len())
 	if t.now != nil {
-		t.now.InQueue = int64(len(t.msgs))
+		t.now.InQueue = int64(t.msgs.len())
 	}
 	for _, h := range t.hours {
 		s.Hours = append(s.Hours, *h)

@@ -48,7 +48,7 @@ func (t *table[T]) add(hash uint64, key []byte) *T {
 		t.forget()
 	}
 	if t.seen != nil {
-		t.seen.add(hash)
+		t.seen.add(string(key))
 	}
 	t.ents = append(t.ents, entry[T]{hash: hash, key: string(key)})
 	if len(t.ents)*2 > len(t.slots) {
@@ -80,7 +80,7 @@ func (t *table[T]) forget() {
 	if t.seen == nil {
 		t.seen = new(sketch)
 		for i := range t.ents {
-			t.seen.add(t.ents[i].hash)
+			t.seen.add(t.ents[i].key)
 		}
 	}
 	slices.SortFunc(t.ents, func(a, b entry[T]) int { return int(t.weight(&b.val) - t.weight(&a.val)) })
@@ -129,11 +129,16 @@ func (t *table[T]) sorted(top int) []entry[T] {
 	return out
 }
 
-// sketch is a HyperLogLog with 2^14 registers (Flajolet et al. 2007), fed with 64-bit hashes.
+// sketch is a HyperLogLog with 2^14 registers (Flajolet et al. 2007), fed with a hash that is the same in each run (FNV-1a),
+// so that its estimate is.
 type sketch struct{ reg [1 << 14]uint8 }
 
-func (s *sketch) add(h uint64) {
-	h = (h ^ h>>31) * 0x9e3779b97f4a7c15 // the table uses the low bits as they are: mix them anew
+func (s *sketch) add(key string) {
+	h := uint64(14695981039346656037)
+	for i := range len(key) {
+		h = (h ^ uint64(key[i])) * 1099511628211
+	}
+	h = (h ^ h>>31) * 0x9e3779b97f4a7c15
 	i := h >> 50
 	s.reg[i] = max(s.reg[i], uint8(bits.LeadingZeros64(h<<14|1<<13))+1)
 }

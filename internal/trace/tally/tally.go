@@ -1,7 +1,8 @@
 // Package tally turns events into numbers: totals, per hour, per sender, recipient, domain, host, relay, reason.
 //
 // Promise: facts only; what is alarming is said elsewhere. Parts are filled in parallel, one per block of lines, and
-// joined in the order of the log; a message's state is let go when it leaves the queue. Every table is bounded: beyond
+// joined in the order of the log; a message's state is let go when it leaves the queue, or is not told
+// of for days. Every table is bounded: beyond
 // its limit the rare keys are forgotten, counts of the others stay exact from then on or are lower bounds, the number
 // of distinct keys becomes an estimate, and both are said (Table.Cut). So memory is flat in the size of the log.
 //
@@ -26,7 +27,8 @@ type Options struct {
 type Tally struct {
 	opt   Options
 	seed  maphash.Seed
-	msgs  map[uint64]message
+	msgs  messages
+	key   []byte // of a reason, used again
 	hours map[int64]*Hour
 	now   *Hour // the hour of the last event
 	nowAt int64
@@ -48,20 +50,12 @@ type Tally struct {
 	hosts      *table[int64]
 }
 
-// message is what must be remembered of a message while it is in the queue.
-type message struct {
-	size     int64
-	client   string // domain of the client, "pickup" for local submission; "" once the sender was counted
-	sized    bool
-	deferred bool
-}
-
 // New makes an empty tally.
 func New(opt Options) *Tally {
 	if opt.Keys == 0 {
 		opt.Keys = 100_000
 	}
-	t := &Tally{opt: opt, seed: maphash.MakeSeed(), msgs: map[uint64]message{}, hours: map[int64]*Hour{}, first: 1 << 62}
+	t := &Tally{opt: opt, seed: maphash.MakeSeed(), hours: map[int64]*Hour{}, first: 1 << 62}
 	t.senders = newTable(opt.Keys, addressWeight)
 	t.senderDoms = newTable(opt.Keys, addressWeight)
 	t.rcpts = newTable(opt.Keys, addressWeight)
@@ -112,9 +106,10 @@ func (t *Tally) clock(at int64) {
 	h := at - at%int64(time.Hour)
 	if t.now == nil || h != t.nowAt {
 		if t.now != nil {
-			t.now.InQueue = int64(len(t.msgs))
+			t.now.InQueue = int64(t.msgs.len())
 		}
 		t.now, t.nowAt = t.hour(h), h
+		t.msgs.clock(h)
 	}
 }
 
@@ -137,7 +132,7 @@ func (t *Tally) one(r *rec) {
 	case event.Delivery:
 		t.delivery(r)
 	case event.Removed:
-		delete(t.msgs, r.id)
+		t.msgs.remove(r.id)
 	case event.Reject, event.Hold:
 		t.reject(r)
 	case event.Connect:

@@ -79,8 +79,8 @@ func TestStory(t *testing.T) {
 	if a := s.Accounts.Rows[1]; a.Key != "li@mine.example" || a.Val.Messages != 1 || len(a.Val.Networks) != 1 {
 		t.Errorf("account %+v", a)
 	}
-	if len(ta.msgs) != 0 {
-		t.Errorf("%d messages are kept after they left the queue", len(ta.msgs))
+	if n := ta.msgs.len(); n != 0 {
+		t.Errorf("%d messages are kept after they left the queue", n)
 	}
 }
 
@@ -117,8 +117,44 @@ func TestTableIsBounded(t *testing.T) {
 	if tab.Rows[0].Key != "heavy@d.example" || tab.Rows[0].Val.Messages != 50_000 {
 		t.Errorf("heaviest %+v", tab.Rows[0])
 	}
+	again := New(Options{Keys: 1000})
+	for i := range 50_000 {
+		key := fmt.Appendf(nil, "u%d@d.example", i)
+		again.rcpts.at(again.hash(key), key)
+	}
+	heavy := []byte("heavy@d.example")
+	again.rcpts.at(again.hash(heavy), heavy)
+	if n, _ := again.rcpts.distinct(); n != tab.Distinct {
+		t.Errorf("the same keys are estimated as %d and as %d", n, tab.Distinct)
+	}
 	if tab.Distinct < 48_500 || tab.Distinct > 51_500 {
 		t.Errorf("50,001 keys are estimated as %d", tab.Distinct)
+	}
+}
+
+// TestSilentMessagesAreLetGo: what left without a line is not remembered for ever, what is tried again is.
+func TestSilentMessagesAreLetGo(t *testing.T) {
+	day := int64(24 * time.Hour)
+	var m messages
+	m.clock(20_000 * day)
+	m.put(1, message{size: 1})
+	m.put(2, message{size: 2})
+	for d := int64(20_001); d < 20_010; d++ {
+		m.clock(d * day)
+		if m.get(2).size != 2 {
+			t.Fatalf("a message told of every day is forgotten on day %d", d)
+		}
+	}
+	if m.len() != 1 || m.get(1).size != 0 {
+		t.Errorf("%d messages, the silent one of size %d", m.len(), m.get(1).size)
+	}
+	m.clock(10_000 * day) // a clock that is set back
+	m.clock(20_010 * day)
+	if m.get(2).size != 2 {
+		t.Error("a clock that was set back makes messages forgotten")
+	}
+	if m.remove(2); m.len() != 0 {
+		t.Error("a message that left is kept")
 	}
 }
 
@@ -128,11 +164,11 @@ func TestNormalise(t *testing.T) {
 		{"connect to mx1.a.example[192.0.2.1]:25: Connection refused", "connect to mx.b.example[198.51.100.77]:25: Connection refused"},
 	}
 	for _, p := range same {
-		if a, b := normalise("x", []byte(p[0])), normalise("x", []byte(p[1])); string(a) != string(b) {
+		if a, b := normalise(nil, "x", []byte(p[0])), normalise(nil, "x", []byte(p[1])); string(a) != string(b) {
 			t.Errorf("%q and %q differ", a, b)
 		}
 	}
-	if a, b := normalise("x", []byte("550 5.1.1 unknown")), normalise("x", []byte("550 5.7.1 refused")); string(a) == string(b) {
+	if a, b := normalise(nil, "x", []byte("550 5.1.1 unknown")), normalise(nil, "x", []byte("550 5.7.1 refused")); string(a) == string(b) {
 		t.Errorf("different reasons fall together: %q", a)
 	}
 }
@@ -140,7 +176,7 @@ func TestNormalise(t *testing.T) {
 func FuzzNormalise(f *testing.F) {
 	f.Add([]byte("host x[1.2.3.4] said: 550 <a@b> no (in reply to x)"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if n := normalise("k", b); len(n) > 3+300+len(b) {
+		if n := normalise(nil, "k", b); len(n) > 3+300+len(b) {
 			t.Errorf("%d bytes", len(n))
 		}
 	})
