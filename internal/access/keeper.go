@@ -458,6 +458,9 @@ func (k *Keeper) NewToken(ctx context.Context, u *User, name string, role Role, 
 	if role.rank() == 0 {
 		return "", nil, refuse("role", finding.S("there is no role {{.Role}}", finding.Args{"Role": string(role)}))
 	}
+	if u.Role.AtMost(role) == Helpdesk && len(u.Domains) == 0 {
+		return "", nil, refuse("role", finding.S("a helpdesk needs the domains it answers for", nil))
+	}
 	if have, err := k.store.Tokens(ctx, u.ID); err != nil {
 		return "", nil, err
 	} else if len(have) >= maxTokens {

@@ -155,7 +155,7 @@ func demoMonitors() []monitor.Definition {
 		{ID: "to-dark", Kind: "deliver", Title: "dark.example", Args: map[string]any{"to": "wang@dark.example"}, Settings: soon},
 		{ID: "dns-fine", Kind: "domain", Title: "fine.example", Args: map[string]any{"domain": "fine.example", "dns_only": true}, Settings: soon},
 		{ID: "dns-broken", Kind: "domain", Title: "broken.example", Args: map[string]any{"domain": "broken.example", "dns_only": true}, Settings: soon,
-			Propose: &monitor.Propose{Action: monitor.LowerTTL, Target: "broken.example MX", Old: "300", New: "60", For: monitor.Span(2 * time.Hour)}},
+			Propose: &monitor.Propose{Action: monitor.LowerTTL, Target: "broken.example TXT", Old: "300", New: "60", For: monitor.Span(2 * time.Hour)}},
 	}
 }
 

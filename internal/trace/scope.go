@@ -49,7 +49,7 @@ func (q *Query) scoped(j *Journey) *Journey {
 	asked := false
 	for i := range steps {
 		s := &steps[i]
-		asked = asked || s.match
+		asked = asked || s.match && !q.matchesHidden(s)
 		s.Line, s.Text = q.mask(s.Line, keep), q.mask(s.Text, keep)
 		if s.OrigTo != "" && !ours(s.OrigTo) {
 			s.OrigTo = ""
@@ -64,6 +64,30 @@ func (q *Query) scoped(j *Journey) *Journey {
 	out := build(steps)
 	out.id = j.ID()
 	return out
+}
+
+// matchesHidden tells whether the query found a step by an address that is hidden, and by nothing else of it.
+func (q *Query) matchesHidden(s *Step) bool {
+	hidden, seen := false, false
+	for _, a := range []string{s.To, s.OrigTo} {
+		if a != "" && q.names(a) {
+			hidden, seen = hidden || !q.ours(a), seen || q.ours(a)
+		}
+	}
+	return hidden && !seen && !(s.From != nil && q.names(*s.From)) && !q.names(s.User)
+}
+
+// names tells whether the address is what the query looks for.
+func (q *Query) names(address string) bool {
+	switch a := []byte(address); q.Kind {
+	case ByAny, ByAddress:
+		return q.address(a)
+	case BySender, ByRcpt, ByGlob:
+		return q.glob(a)
+	case ByHost:
+		return q.domain(a)
+	}
+	return false
 }
 
 // ours tells whether the address is of one of the domains of the limit, or of a domain below it.
@@ -92,7 +116,12 @@ func (q *Query) mask(s string, keep map[string]bool) string {
 			return out.String()
 		}
 		from, to := at, at+1
-		for from > 0 && localByte(s[from-1]) {
+		if from > 0 && s[from-1] == '"' { // a quoted local part has anything in it
+			if open := strings.LastIndexByte(s[:from-1], '"'); open >= 0 {
+				from = open
+			}
+		}
+		for from > 0 && s[from] != '"' && localByte(s[from-1]) {
 			from--
 		}
 		for to < len(s) && (domainByte(s[to]) || s[to] == '_') {

@@ -89,6 +89,30 @@ func TestLimitToDomains(t *testing.T) {
 	}
 }
 
+// An alias of another domain that ends at ours shows what came to ours, without the alias, however that is quoted; and it
+// cannot be searched for.
+func TestLimitHidesAliases(t *testing.T) {
+	const log = `Nov 22 10:00:00 mx1 postfix/smtpd[11]: A00000000001: client=out.sender.example[192.0.2.5]
+Nov 22 10:00:00 mx1 postfix/qmgr[13]: A00000000001: from=<zhao@sender.example>, size=1000, nrcpt=1 (queue active)
+Nov 22 10:00:02 mx1 postfix/lmtp[16]: A00000000001: to=<li@mine.example>, orig_to=<"wang w"@other.example>, relay=mx1[private/lmtp], delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 Saved, copy for "wang x"@other.example)
+`
+	limited := func(q *Query) { q.Domains = []string{"mine.example"} }
+	got := journeysOf(t, log, limited, "li@mine.example")
+	if len(got) != 1 || len(got[0].Recipients) != 1 {
+		t.Fatalf("%d journeys", len(got))
+	}
+	for _, s := range got[0].Steps {
+		if strings.Contains(s.Line+s.Text+s.OrigTo, "wang") || strings.Contains(s.Line+s.Text, "other") {
+			t.Errorf("the alias shows: %q %q", s.Line, s.Text)
+		}
+	}
+	for _, what := range []string{"*@other.example", "to:*other*", "domain:other.example"} {
+		if got := journeysOf(t, log, limited, what); len(got) != 0 {
+			t.Errorf("%s finds it", what)
+		}
+	}
+}
+
 func TestLimitHidesFate(t *testing.T) {
 	got := journeysOf(t, twoRcpts, func(q *Query) { q.Domains = []string{"mine.example"}; q.Status = event.Bounced }, "A00000000001")
 	if len(got) != 0 {

@@ -106,10 +106,20 @@ func (s *Server) query(ctx context.Context, in *Search) (trace.Query, error) {
 		q.Status, _ = event.ParseStatus(in.Status)
 	}
 	q.Direction, q.Messages, q.Newest = in.Direction, !in.Lines, true
-	if u := user(ctx); u.Limited() {
-		q.Domains = u.Domains
+	q.Domains, err = domainsOf(user(ctx))
+	return q, err
+}
+
+// domainsOf is what the user's sight is limited to, none for no limit. Who is limited to nothing sees nothing: a list
+// without domains would mean no limit.
+func domainsOf(u *access.User) ([]string, error) {
+	if !u.Limited() {
+		return nil, nil
 	}
-	return q, nil
+	if len(u.Domains) == 0 {
+		return nil, fault(http.StatusForbidden, finding.S("a helpdesk needs the domains it answers for", nil))
+	}
+	return u.Domains, nil
 }
 
 // cursorOf is where a page ended.
@@ -318,9 +328,9 @@ func (s *Server) getJourney(ctx context.Context, in *journeyIn) (*journeyOut, er
 	if in.Raw && !u.May(access.SeeRaw) {
 		return nil, fault(http.StatusForbidden, finding.S("a {{.Role}} may not do this", finding.Args{"Role": string(u.Role)}))
 	}
-	var domains []string
-	if u.Limited() {
-		domains = u.Domains
+	domains, err := domainsOf(u)
+	if err != nil {
+		return nil, err
 	}
 	j, err := s.o.Journeys.Journey(ctx, in.ID, domains)
 	switch {
