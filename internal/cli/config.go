@@ -52,6 +52,7 @@ type ServeConfig struct {
 	TLSCert   string   `toml:"tls_cert"`        // PEM files; "" means plain HTTP
 	TLSKey    string   `toml:"tls_key"`         //
 	Proxies   []string `toml:"trusted_proxies"` // addresses or networks whose X-Forwarded-* are believed
+	Scrapers  []string `toml:"metrics_from"`    // addresses or networks that may read /metrics beside this machine
 	Data      string   `toml:"data"`            // folder of everything that is remembered
 	Store     string   `toml:"store"`           // clickhouse://…; "" means the data folder
 	LogFormat string   `toml:"log_format"`      // "text" or "json"
@@ -260,6 +261,9 @@ func (s *ServeConfig) check() error {
 	}
 	if _, err := prefixes(s.Proxies); err != nil {
 		return fmt.Errorf("serve.trusted_proxies: %w", err)
+	}
+	if _, err := prefixes(s.Scrapers); err != nil {
+		return fmt.Errorf("serve.metrics_from: %w", err)
 	}
 	if _, err := prefixes(s.AllowTargets); err != nil {
 		return fmt.Errorf("serve.allow_targets: %w", err)

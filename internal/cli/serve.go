@@ -292,8 +292,9 @@ func (v *service) open(ctx context.Context) (func() error, error) {
 	v.accounts = v.app.newAccounts(v.cfg.Account)
 	v.access = access.New(v.state, access.Options{Now: v.now, Idle: time.Duration(s.SessionIdle), Most: time.Duration(s.SessionLongest)})
 	proxies, _ := prefixes(s.Proxies) // checked when it was read
+	scrapers, _ := prefixes(s.Scrapers)
 	v.web = web.Options{
-		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Log: v.log, Now: v.now,
+		Version: Version(), BasePath: s.BasePath, PublicURL: s.PublicURL, Proxies: proxies, Scrapers: scrapers, Log: v.log, Now: v.now,
 		Access: v.access, Audit: v.audit, Rules: Rules(), Settings: v.settings,
 		Runner: &runner{newEnv: v.newEnv, accounts: v.accounts, ntp: s.NTP, more: append(v.threatKind(), v.blocklistKind()...)}, Runs: v.state, Reports: v.state, RunsPerUser: s.RunsPerUser, RunsPerMinute: s.RunsPerMinute,
 	}

@@ -42,4 +42,7 @@ var special = [...]struct {
 	{netip.MustParsePrefix("3fff::/20"), "documentation"},
 	{netip.MustParsePrefix("100::/64"), "reserved"},
 	{netip.MustParsePrefix("64:ff9b:1::/48"), "private"},
+	{netip.MustParsePrefix("fec0::/10"), "private"},     // site-local, given up in RFC 3879
+	{netip.MustParsePrefix("2001::/32"), "reserved"},    // Teredo: leads to an IPv4 address that is written in it
+	{netip.MustParsePrefix("192.0.0.0/24"), "reserved"}, // protocol assignments
 }

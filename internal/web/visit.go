@@ -95,7 +95,7 @@ func (s *Server) trusted(ip netip.Addr) bool {
 // identify finds the user behind a bearer token or a session cookie. A token that is none is an error: a program should
 // hear of it; a cookie that is none is nobody.
 func (s *Server) identify(v *visit, r *http.Request) error {
-	if s.o.Access == nil || !strings.HasPrefix(r.URL.Path, s.o.BasePath+apiPath) {
+	if s.o.Access == nil || !strings.HasPrefix(r.URL.Path, s.o.BasePath+apiPath) && !strings.HasSuffix(r.URL.Path, "/metrics") {
 		return nil
 	}
 	if word, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(word, "Bearer") {

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,7 +51,8 @@ type Options struct {
 	Rules      []*finding.Rule
 	Settings   func() map[string]string // what this server runs with, for admins; no secrets
 	Ready      func(context.Context) error
-	Metrics    http.Handler // nil: no /metrics
+	Metrics    http.Handler   // nil: no /metrics
+	Scrapers   []netip.Prefix // who may read /metrics beside this machine and those with a token
 	Monitors   *monitor.Runner
 	Dispatcher *notify.Dispatcher
 	Channels   *notify.Book // nil: channels stand in the configuration file only
@@ -173,7 +175,7 @@ func (s *Server) around() {
 	}
 	if s.o.Metrics != nil {
 		for _, prefix := range unique(b, "") {
-			s.mux.Handle("GET "+prefix+"/metrics", s.o.Metrics)
+			s.mux.HandleFunc("GET "+prefix+"/metrics", s.metrics)
 		}
 	}
 	s.mux.HandleFunc(b+apiPath+"/", s.noRoute)
@@ -247,6 +249,24 @@ func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintln(w, text)
+}
+
+// metrics are sums over all mail and the names of monitors: for Prometheus on this machine, for the networks that the
+// configuration names, and for whoever may see the overview. What a proxy passes on does not come from this machine.
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	v := visitOf(r.Context())
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	proxied := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" || r.Header.Get("X-Real-Ip") != ""
+	ip, _ := netip.ParseAddr(v.peer)
+	switch {
+	case err == nil && !proxied && peer.Addr().Unmap().IsLoopback(),
+		ip.IsValid() && slices.ContainsFunc(s.o.Scrapers, func(p netip.Prefix) bool { return p.Contains(ip) }),
+		v.user != nil && v.user.May(access.SeeOverview):
+		s.o.Metrics.ServeHTTP(w, r)
+	default:
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		s.write(w, r, s.problem(r.Context(), http.StatusUnauthorized, finding.S("/metrics is for this machine, for the networks of metrics_from, and for tokens that may see the overview", nil)))
+	}
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
