@@ -206,9 +206,15 @@ export const proposals = () => [
   {
     id: "p1", title: two("Lower the TTL of mine.example MX", "降低 mine.example MX 的 TTL"), text: two("mx2 has not answered for 5 runs; a lower TTL lets a change take effect sooner.", "mx2 连续 5 次无应答；降低 TTL 可让后续变更更快生效。"), monitor: "mine", at: at(12),
     steps: [{ kind: "dns-replace", target: "mine.example MX", old: "86400 10 mx2.mine.example.", new: "300 10 mx2.mine.example." }],
-    evidence: [{ source: "monitor", place: "mx2.mine.example:25", raw: "connect: timeout after 10 s" }], hash: "9b1f0c7d2e6a4411aa02", state: "open",
+    evidence: [{ source: "monitor", place: "mx2.mine.example:25", raw: "connect: timeout after 10 s" }], hash: "9b1f0c7d2e6a4411aa02", state: "open", hands: "people", until: at(-600),
   },
 ];
+
+// A way with a silent hop, one that limits its own answers, loss to the end, and a port that is shut there.
+export const way = () => ({
+  kind: "path", unit: "ms", labels: ["192.0.2.1", "*", "198.51.100.3", "198.51.100.4", "203.0.113.9"],
+  series: [{ name: two("round trip", "往返用时"), values: [0.4, -1, 9.1, 12.7, 31.4] }, { name: two("lost, %", "丢包，%"), values: [0, -1, 80, 0, 30] }, { name: two("TCP 25 comes so far", "TCP 25 可达"), values: [1, 1, 1, 1, 0] }],
+});
 
 export function dmarc() {
   const r = dice(3);

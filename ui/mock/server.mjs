@@ -297,7 +297,7 @@ const things = [
     r.command = "queue";
     r.findings = [];
     r.headline = data.inLang({ state: "warning", owner: "self", text: data.two("164 messages wait, the oldest since 12 hours: bigmail.example limits our rate.", "164 封邮件等待中，最久的已 12 小时：bigmail.example 对我方限速。") }, lang);
-    r.sections = data.inLang([{ title: data.two("Waiting by age", "按等待时间"), columns: [data.two("domain", "域名"), "5m", "1h", "12h", "5d"], rows: [{ cells: ["bigmail.example", "12", "81", "40", "0"] }, { cells: ["slow.example", "0", "3", "20", "8"] }] }, { title: data.two("Messages", "邮件数"), chart: { kind: "bars", labels: ["5m", "1h", "12h", "5d"], series: [{ name: data.two("messages", "邮件"), values: [12, 84, 60, 8] }], unit: data.two("messages", "封") } }], lang);
+    r.sections = data.inLang([{ title: data.two("Waiting by age", "按等待时间"), columns: [data.two("domain", "域名"), "5m", "1h", "12h", "5d"], rows: [{ cells: ["bigmail.example", "12", "81", "40", "0"] }, { cells: ["slow.example", "0", "3", "20", "8"] }] }, { title: data.two("Messages", "邮件数"), chart: { kind: "bars", labels: ["5m", "1h", "12h", "5d"], series: [{ name: data.two("messages", "邮件"), values: [12, 84, 60, 8] }], unit: data.two("messages", "封") } }, { title: data.two("The way to bigmail.example", "到 bigmail.example 的路径"), chart: data.way() }], lang);
     say({ snapshots: [{ host: "mx1.mine.example", at: new Date(Date.now() - 40e3).toISOString(), report: r }] });
   }],
   ["GET", "monitors", "", ({ s, say }) => say({ items: s.monitors })],
@@ -322,7 +322,7 @@ const things = [
   }],
   ["GET", "incidents", "", ({ say }) => say({ items: data.incidents() })],
   ["GET", "proposals", "", ({ s, say }) => say({ items: s.proposals })],
-  ["POST", "proposals/([^/]+)/(approve|refuse)", "approver", ({ s, part, say }) => ((s.proposals.find((p) => p.id === part[0]).state = part[1] + "d"), say({}))],
+  ["POST", "proposals/([^/]+)/(approve|refuse)", "approver", ({ s, part, say }) => (Object.assign(s.proposals.find((p) => p.id === part[0]), { state: part[1] === "approve" ? "approved" : "refused", by: "li" }), say({}))],
   ["GET", "blocks", "", ({ s, say }) => say({ items: s.blocks })],
   ["POST", "blocks", "operator", async ({ s, req, me, say }) => {
     s.blocks.push({ id: `b${s.blocks.length + 1}`, state: "proposed", by: me.name, at: new Date().toISOString(), ...(await body(req)) });

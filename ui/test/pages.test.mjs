@@ -236,9 +236,19 @@ on("a monitor is muted with a reason, replayed, added and deleted", { as: "zhao"
 
 on("a proposal is approved by who may", { as: "li" }, async (page) => {
   await visit(page, "#/monitors", ".proposal");
+  await says(page, "somebody has to carry it out by hand");
   await page.getByRole("button", { name: "Approve" }).click();
-  await page.waitForFunction(() => !document.querySelector(".proposal"));
+  await reads(page, /Approved by li[\s\S]*To be carried out by hand, and undone at the end:[\s\S]*\+ /);
+  assert.equal(await page.getByRole("button", { name: "Approve" }).count(), 0);
   assert.equal(server.state.proposals[0].state, "approved");
+});
+
+on("the way to a server is drawn, with real loss in a colour of its own", { as: "li" }, async (page) => {
+  await visit(page, "#/queue", "main svg");
+  const count = (sel) => page.locator(`main svg ${sel}`).count();
+  assert.deepEqual([await count(".hop"), await count(".silent"), await count(".limited"), await count(".lossy"), await count(".shut")], [5, 1, 1, 1, 1]);
+  assert.match(await page.locator("main svg .limited title").textContent(), /limits its own answers \(80 % unanswered\)/);
+  await accessible(page, "a way");
 });
 
 on("each role sees what it may", { as: "guest" }, async (page) => {

@@ -301,6 +301,7 @@ export interface JourneyAnswer {
   journey: Journey;
   report?: Report;
   lines?: { host: string; at?: string; raw: string }[];
+  lines_gone?: boolean; // raw lines were let go by the retention
 }
 
 export interface Run {
@@ -380,6 +381,8 @@ export interface Proposal {
   hash?: string;
   until?: string;
   state?: string;
+  by?: string;
+  hands?: string; // who carries it out once it is approved: mailwhy or people
 }
 export interface Replay {
   samples?: number;
