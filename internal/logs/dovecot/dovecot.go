@@ -99,13 +99,20 @@ func head(b []byte) (name, text []byte, ok bool) {
 // Parse reads one line.
 func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	name, b := e.Program, e.Msg
-	if string(name) == "dovecot" || logs.Has(name, "dovecot/") {
+	var session []byte
+	service, user, own := plesk(e)
+	switch {
+	case own != nil:
+		b = own
+	case string(name) == "dovecot" || logs.Has(name, "dovecot/"):
 		var ok bool
 		if name, b, ok = head(e.Msg); !ok {
 			return logs.Unparsed
 		}
+		fallthrough
+	default:
+		service, user, session = cutName(name)
 	}
-	service, user, session := cutName(name)
 	level(e, &b)
 	if n, m := logs.Number(user); m > 0 { // "lmtp(123, user)" of 2.2, or a process id alone
 		if r, ok := logs.After(user[m:], ", "); ok {
@@ -122,6 +129,31 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 		sink.Event(e)
 	}
 	return logs.Known
+}
+
+// plesk reads the mail_log_prefix that Plesk sets, "service=imap, user=li@mine.example, ip=[192.0.2.1]. text"; text is nil
+// for other lines.
+func plesk(e *event.Event) (service, user, text []byte) {
+	rest, ok := logs.After(e.Msg, "service=")
+	if !ok {
+		return nil, nil, nil
+	}
+	service, rest, ok = logs.Cut(rest, ", user=")
+	if !ok || len(service) > 30 {
+		return nil, nil, nil
+	}
+	user, rest, ok = logs.Cut(rest, ", ip=[")
+	if !ok {
+		return nil, nil, nil
+	}
+	ip, rest, ok := logs.Cut(rest, "]. ")
+	if !ok || len(ip) > 45 {
+		return nil, nil, nil
+	}
+	if len(ip) > 0 {
+		e.ClientIP = ip
+	}
+	return service, user, rest
 }
 
 // level takes "Info: " and its kin off.

@@ -44,6 +44,10 @@ func TestLines(t *testing.T) {
 			`sieve session=sess mid=m@sender.example user=li@mine.example action=rejected`},
 		{`Nov 22 01:45:23 mx1 dovecot: imap-login: proxy(li@mine.example): started proxying to 192.0.2.9:143: user=<li@mine.example>, method=PLAIN, rip=192.0.2.1, lip=192.0.2.2, TLS, session=<x>`,
 			`login session=x ip=192.0.2.1 user=li@mine.example`},
+		{`Nov 22 01:45:23 mx1 dovecot: service=imap, user=li@mine.example, ip=[192.0.2.1]. Logged out rcvd=100, sent=200`,
+			`logout ip=192.0.2.1 user=li@mine.example`},
+		{`Nov 22 01:45:23 mx1 dovecot: service=lda, user=li@mine.example, ip=[]. sieve: msgid=<a@b.example>: stored mail into mailbox 'INBOX'`,
+			`sieve mid=a@b.example user=li@mine.example folder=INBOX action=saved`},
 	})
 }
 

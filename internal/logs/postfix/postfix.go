@@ -151,32 +151,19 @@ func queueID(b []byte) (id, rest []byte) {
 	return id, rest
 }
 
-// isQueueID tells a short id (upper-case hexadecimal, at least 6) or a long one (at least 12 of the 52 signs without
-// vowels, one of them 'z' as divider) from words such as "warning" and "fatal".
+// isQueueID tells a short id (upper-case hexadecimal, at least 5) or a long one (at least 10 signs, one of them 'z' as
+// divider) from words such as "warning" and "fatal". Postfix writes long ones without vowels; logs whose ids somebody
+// replaced do not keep to that, so that any 8 signs with a digit among them are an id, as no word of Postfix has one.
 func isQueueID(b []byte) bool {
-	hex := true
+	hex, number := true, false
 	for _, c := range b {
-		if c-'0' > 9 && c-'A' > 5 {
-			hex = false
-			break
-		}
+		number = number || c-'0' <= 9
+		hex = hex && (c-'0' <= 9 || c-'A' <= 5)
 	}
 	if hex {
 		return len(b) >= 5
 	}
-	if len(b) < 10 {
-		return false
-	}
-	z := false
-	for _, c := range b {
-		switch c {
-		case 'a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U':
-			return false
-		case 'z':
-			z = true
-		}
-	}
-	return z
+	return number && len(b) >= 8 || len(b) >= 10 && bytes.IndexByte(b, 'z') > 0 && bytes.IndexAny(b, "aeiouAEIOU") < 0
 }
 
 func alnum(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 26 }

@@ -128,6 +128,15 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func TestQueueIDs(t *testing.T) {
+	for in, want := range map[string]bool{"4jXBw64jhnz1SGM3": true, "3F8A12B4C5": true, "ABCDE": true, "4XyZ1a2b3cz1": true, "replaced00001": true,
+		"warning": false, "statistics": false, "ABCD": false, "smtp2": false, "bcdfghjklmz": true, "authorization": false} {
+		if got := isQueueID([]byte(in)); got != want {
+			t.Errorf("%s: %v", in, got)
+		}
+	}
+}
+
 func BenchmarkLine(b *testing.B) {
 	lines := [][]byte{
 		[]byte("Nov 22 01:54:46 mx1 postfix/lmtp[8706]: 4jXBw64jhnz1SGM3: to=<user164@corp.example>, relay=mx1.corp.example[private/dovecot-lmtp], delay=0.09, delays=0.08/0.01/0/0, dsn=2.0.0, status=sent (250 2.0.0 <user164@corp.example> WOdNLGZLAmt2fAAAg+zDdQ Saved)"),
