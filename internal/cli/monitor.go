@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -82,8 +83,15 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 	}
 	defer st.Close()
 	d := &watchDesk{cfg: cfg, store: st.Monitors(), state: st, env: env, hands: &hands{app: a, state: st, data: data, more: cfg.Desk, now: env.Now, updates: cfg.Update}}
+	mail := &flow{open: func(ctx context.Context) (flowStore, func(), error) {
+		s, err := a.openAsked(ctx, cmp.Or(cfg.Serve.Store, data), cfg.Serve.StorePasswordFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, func() { _ = s.Close() }, nil // it was only read
+	}}
 	d.runner, err = monitor.New(ctx, monitor.Options{
-		Config: cfg.monitors(), Store: d.store, Now: env.Now, Applier: d.hands,
+		Config: cfg.monitors(), Store: d.store, Now: env.Now, Applier: d.hands, History: mail.times,
 		Doors: func(_ context.Context, from *monitor.Vantage, _ bool) (*monitor.Doors, error) {
 			e := *env
 			if from != nil {
@@ -91,7 +99,7 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 					return nil, err
 				}
 			}
-			doors := &monitor.Doors{Env: &e, Account: a.newAccounts(cfg.Account).open, Threat: a.threatDoor(&cfg.Threat, &e, data), Listings: st}
+			doors := &monitor.Doors{Env: &e, Flow: mail.count, Account: a.newAccounts(cfg.Account).open, Threat: a.threatDoor(&cfg.Threat, &e, data), Listings: st}
 			a.localDoors(doors)
 			return doors, nil
 		},

@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +15,9 @@ func (a *app) monitorReplay(f *monitorFlags) *cobra.Command {
 	since := "30d"
 	c := &cobra.Command{
 		Use: "replay ID", Short: a.say("tell how often a rule would have fired over stored samples, and how many of those were flaps"),
-		Long: a.say(`Judges the stored samples of a monitor again by its rule as it stands now in the configuration, armed or not, with the code that runs live. Change a threshold or a number in the file and replay until it fires when it should.`),
+		Long: a.say(`Judges the stored samples of a monitor again by its rule as it stands now in the configuration, armed or not, with the code that runs live. Change a threshold or a number in the file and replay until it fires when it should.
+
+A monitor of absence of mail needs no samples: it is judged over the mail that the store knows of, so that it can be replayed before it ever ran.`),
 		Args: a.nArgs(1, 1, "one monitor"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.atMonitors(cmd, f, func(ctx context.Context, d *watchDesk) (*finding.Report, error) {
@@ -27,7 +29,10 @@ func (a *app) monitorReplay(f *monitorFlags) *cobra.Command {
 				if err != nil {
 					return nil, err
 				}
-				x, err := monitor.Replay(ctx, d.store, &def, monitor.FindKind(d.runner.Kinds(), def.Kind), from, time.Time{})
+				x, err := d.runner.Replay(ctx, def.ID, from)
+				if errors.Is(err, monitor.ErrTooMuch) {
+					return nil, usage(finding.S("that is more mail than can be replayed", nil), finding.S("give a later --since", nil))
+				}
 				if err != nil {
 					return nil, err
 				}
@@ -43,6 +48,8 @@ func replayReport(def *monitor.Definition, x *monitor.Replayed) *finding.Report 
 	args := finding.Args{"ID": def.ID, "Fired": x.Fired, "Flaps": x.Flaps, "N": x.Samples, "From": clock(x.Since), "To": clock(x.Until), "Span": x.FlapSpan, "Told": x.Told}
 	h := finding.Headline{State: finding.StateOK}
 	switch {
+	case x.Samples == 0 && x.Stored:
+		h.State, h.Says = finding.StateUntested, finding.S("the store knows of no mail that {{.ID}} counts, in this span.", args)
 	case x.Samples == 0:
 		h.State, h.Says = finding.StateUntested, finding.S("{{.ID}} has no stored samples in this span: let it run unarmed for a while, then replay.", args)
 	case x.Fired == 0:

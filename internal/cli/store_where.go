@@ -10,7 +10,6 @@ import (
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/store/clickhouse"
-	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
 )
 
@@ -19,7 +18,7 @@ const storePasswordEnv = "MAILWHY_STORE_PASSWORD"
 
 // asked is a store that is only asked.
 type asked interface {
-	trace.Store
+	flowStore
 	Close() error
 }
 

@@ -17,12 +17,10 @@ import (
 	"github.com/mailwhy/mailwhy/internal/check"
 	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	queuecheck "github.com/mailwhy/mailwhy/internal/check/queue"
-	"github.com/mailwhy/mailwhy/internal/event"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/notify"
 	"github.com/mailwhy/mailwhy/internal/render"
-	"github.com/mailwhy/mailwhy/internal/trace"
 	"github.com/mailwhy/mailwhy/internal/trace/tally"
 	"github.com/mailwhy/mailwhy/internal/web"
 	"github.com/mailwhy/mailwhy/internal/wire/dns"
@@ -38,7 +36,7 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 	hands := &hands{app: v.app, state: v.state, data: v.cfg.Serve.Data, more: v.cfg.Desk, now: v.now, updates: v.cfg.Update, note: v.recordOf}
 	runner, err := monitor.New(ctx, monitor.Options{
 		Config: v.cfg.monitors(), Store: v.state.Monitors(), Announcer: &herald{d, v.cfg.Serve.PublicURL}, Now: v.now, Log: v.log,
-		Applier: hands, Doors: v.monitorDoors,
+		Applier: hands, Doors: v.monitorDoors, History: v.flow().times,
 	})
 	if err != nil {
 		return nil, err
@@ -70,7 +68,7 @@ func (v *service) monitorDoors(_ context.Context, from *monitor.Vantage, page bo
 	if err != nil {
 		return nil, err
 	}
-	d := &monitor.Doors{Env: env, Close: done, Flow: v.countFlow, Account: v.accounts.open, Threat: v.threatDoor(), Listings: v.state}
+	d := &monitor.Doors{Env: env, Close: done, Flow: v.flow().count, Account: v.accounts.open, Threat: v.threatDoor(), Listings: v.state}
 	if page {
 		return d, nil
 	}
@@ -106,66 +104,6 @@ func (v *service) threatDoor() func(context.Context, []string) (*finding.Report,
 		}
 		return v.app.threatDoor(&v.cfg.Threat, env, v.cfg.Serve.Data)(ctx, words)
 	}
-}
-
-// countFlow counts messages in the hourly sums of the store: all hours that the span touches.
-func (v *service) countFlow(ctx context.Context, q monitor.FlowQuery) (n int64, newest time.Time, err error) {
-	if v.journeys == nil {
-		return 0, newest, errors.New("no store of mail logs is at hand")
-	}
-	if q.Domain != "" {
-		return v.countDomain(ctx, q)
-	}
-	o := trace.OverviewQuery{Since: q.Since.Truncate(time.Hour), Until: q.Until}
-	if q.Host != "" {
-		o.Hosts = []string{q.Host}
-	}
-	sum, err := v.journeys.Overview(ctx, o)
-	if err != nil {
-		return 0, newest, err
-	}
-	for _, h := range sum.Hosts {
-		if h.LastSeen.After(newest) {
-			newest = h.LastSeen
-		}
-	}
-	if q.Direction == "delivered" {
-		return sum.Totals.Delivered, newest, nil
-	}
-	return sum.Totals.Received, newest, nil
-}
-
-// enoughMessages ends the count of one domain's messages.
-const enoughMessages = 10_000
-
-// countDomain counts the messages of one domain by their journeys.
-func (v *service) countDomain(ctx context.Context, q monitor.FlowQuery) (n int64, newest time.Time, err error) {
-	want, err := trace.ParseQuery("domain:" + q.Domain)
-	if err != nil {
-		return 0, newest, err
-	}
-	want.Since, want.Until = q.Since, q.Until
-	if q.Direction == "delivered" {
-		want.Status = event.Sent
-	}
-	for _, err := range v.journeys.Journeys(ctx, want) {
-		if err != nil {
-			return n, newest, err
-		}
-		if n++; n >= enoughMessages {
-			break
-		}
-	}
-	sum, err := v.journeys.Overview(ctx, trace.OverviewQuery{Since: q.Since.Truncate(time.Hour), Until: q.Until})
-	if err != nil {
-		return n, newest, err
-	}
-	for _, h := range sum.Hosts {
-		if h.LastSeen.After(newest) && (q.Host == "" || q.Host == h.Name) {
-			newest = h.LastSeen
-		}
-	}
-	return n, newest, nil
 }
 
 // stand moves an Env to a vantage point.

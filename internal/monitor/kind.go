@@ -35,6 +35,7 @@ type Kind struct {
 	run    func(context.Context, *Doors, map[string]any) (*Result, error)
 	target func(map[string]any) string
 	valid  func(map[string]any) []Problem
+	past   func(args map[string]any) (q FlowQuery, within time.Duration, err error) // of a kind that asks nothing but Doors.Flow: what, and how far back
 }
 
 // Field is one argument of a kind, for forms and for the schema.
@@ -80,6 +81,15 @@ type FlowQuery struct {
 	Direction    string // "received", "delivered", "bounced", "deferred", "rejected"
 	Domain, Host string // "" for all
 	Since, Until time.Time
+}
+
+// From is where counting begins: stores sum by the hour, so the hour in which Since stands counts as a whole, but for the
+// mail of one domain.
+func (q *FlowQuery) From() time.Time {
+	if q.Domain != "" {
+		return q.Since
+	}
+	return q.Since.Truncate(time.Hour)
 }
 
 // Result is what a run of a kind gives.

@@ -10,15 +10,16 @@ type Replayed struct {
 	Since     time.Time     `json:"since"` // of the first sample
 	Until     time.Time     `json:"until"` // of the last
 	Samples   int           `json:"samples"`
-	Fired     int           `json:"fired"`     // incidents it would have opened
-	Flaps     int           `json:"flaps"`     // of those, how many opened again within FlapSpan after they closed, or were opened again so
-	Told      int           `json:"told"`      // alerts it would have sent, resolved ones included
-	Failing   time.Duration `json:"failing"`   // within incidents
-	Longest   time.Duration `json:"longest"`   //
-	Blind     int           `json:"blind"`     // samples that could not test
-	Held      int           `json:"held"`      // changes held back by flap control
-	FlapSpan  time.Duration `json:"flap_span"` //
-	Incidents []Period      `json:"incidents"` // the last hundred
+	Stored    bool          `json:"stored_mail,omitempty"` // the samples were made out of the mail that is stored
+	Fired     int           `json:"fired"`                 // incidents it would have opened
+	Flaps     int           `json:"flaps"`                 // of those, how many opened again within FlapSpan after they closed, or were opened again so
+	Told      int           `json:"told"`                  // alerts it would have sent, resolved ones included
+	Failing   time.Duration `json:"failing"`               // within incidents
+	Longest   time.Duration `json:"longest"`               //
+	Blind     int           `json:"blind"`                 // samples that could not test
+	Held      int           `json:"held"`                  // changes held back by flap control
+	FlapSpan  time.Duration `json:"flap_span"`             //
+	Incidents []Period      `json:"incidents"`             // the last hundred
 }
 
 // Period is one incident of a replay.
@@ -32,40 +33,68 @@ type Period struct {
 // maxReplayed is how many incidents of a replay are listed.
 const maxReplayed = 100
 
-// Replay judges stored samples again by a definition as it is now, armed or not. It is the same code that runs live.
-func Replay(ctx context.Context, store Store, def *Definition, kind *Kind, since, until time.Time) (*Replayed, error) {
-	out := &Replayed{FlapSpan: def.FlapWithin.D()}
-	limits, rule := def.Limits(kind), def.Rule()
-	var s State
-	var all []Period
-	err := store.Samples(ctx, def.ID, since, until, func(x *Sample) bool {
-		if out.Samples++; out.Samples == 1 {
-			out.Since = x.At
-		}
-		out.Until = x.At
-		if x.Maintenance || def.InMaintenance(x.At) {
-			return ctx.Err() == nil
-		}
-		o := Judge(&limits, x)
-		if o.Verdict == Unknown {
-			out.Blind++
-		}
-		var events []Event
-		if kind.Once {
-			s, events = once(def, s, o)
-		} else {
-			s, events = Step(def.ID, rule, s, o, false)
-		}
-		for i := range events {
-			all = out.event(all, &events[i])
-		}
+// Replay judges the samples of a monitor since a time again by its definition as it is now, armed or not, with the code that
+// runs live. Where a kind asks nothing but the mail that was stored (Kind.past), the samples are taken out of that, so that
+// a rule that never ran can be replayed; else they are those that runs left.
+func (r *Runner) Replay(ctx context.Context, id string, since time.Time) (*Replayed, error) {
+	def, _, ok := r.Find(id)
+	if !ok {
+		return nil, ErrNone
+	}
+	kind := FindKind(r.o.Kinds, def.Kind)
+	x := newReplay(&def, kind)
+	samples := func(each func(*Sample) bool) error { return r.o.Store.Samples(ctx, def.ID, since, time.Time{}, each) }
+	if kind.past != nil && r.o.History != nil {
+		x.out.Stored = true
+		samples = func(each func(*Sample) bool) error { return r.past(ctx, &def, kind, since, each) }
+	}
+	err := samples(func(s *Sample) bool {
+		x.add(s)
 		return ctx.Err() == nil
 	})
-	if err != nil || ctx.Err() != nil {
-		return nil, firstOf(err, ctx.Err())
+	if err = firstOf(err, ctx.Err()); err != nil {
+		return nil, err
 	}
-	out.finish(all)
-	return out, nil
+	x.out.finish(x.all)
+	return x.out, nil
+}
+
+// replay judges one sample after the other.
+type replay struct {
+	def    *Definition
+	kind   *Kind
+	limits Limits
+	rule   Rule
+	s      State
+	all    []Period
+	out    *Replayed
+}
+
+func newReplay(def *Definition, kind *Kind) *replay {
+	return &replay{def: def, kind: kind, limits: def.Limits(kind), rule: def.Rule(), out: &Replayed{FlapSpan: def.FlapWithin.D(), Incidents: []Period{}}}
+}
+
+func (x *replay) add(s *Sample) {
+	if x.out.Samples++; x.out.Samples == 1 {
+		x.out.Since = s.At
+	}
+	x.out.Until = s.At
+	if s.Maintenance || x.def.InMaintenance(s.At) {
+		return
+	}
+	o := Judge(&x.limits, s)
+	if o.Verdict == Unknown {
+		x.out.Blind++
+	}
+	var events []Event
+	if x.kind.Once {
+		x.s, events = once(x.def, x.s, o)
+	} else {
+		x.s, events = Step(x.def.ID, x.rule, x.s, o, false)
+	}
+	for i := range events {
+		x.all = x.out.event(x.all, &events[i])
+	}
 }
 
 func firstOf(errs ...error) error {

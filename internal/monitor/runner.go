@@ -20,9 +20,10 @@ type Options struct {
 	Applier   Applier   // nil: what is approved is carried out by hand
 	// Doors gives what a run from a vantage point (nil: this machine as it is) may touch; a fresh one for each run. page
 	// tells a monitor that was made from the page, which may not go everywhere.
-	Doors func(ctx context.Context, from *Vantage, page bool) (*Doors, error)
-	Now   func() time.Time
-	Log   *slog.Logger // nil: silent
+	Doors   func(ctx context.Context, from *Vantage, page bool) (*Doors, error)
+	History History // what the store of mail logs knows; nil: nothing
+	Now     func() time.Time
+	Log     *slog.Logger // nil: silent
 }
 
 // Runner runs monitors. Its methods are safe for concurrent use.

@@ -333,7 +333,10 @@ func TestReplay(t *testing.T) {
 	def, _, _ := w.runner.Find("m")
 	kind := FindKind(w.runner.o.Kinds, "probe")
 	replay := func() *Replayed {
-		r, err := Replay(t.Context(), w.store, &def, kind, start, time.Time{})
+		x := newReplay(&def, kind)
+		err := w.store.Samples(t.Context(), "m", start, time.Time{}, func(s *Sample) bool { x.add(s); return true })
+		x.out.finish(x.all)
+		r := x.out
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -11,21 +12,21 @@ import (
 // directions are what absence of mail may speak of.
 func directions() []string { return []string{"received", "delivered"} }
 
+type silenceArgs struct {
+	Direction string `json:"direction"`
+	Within    Span   `json:"within"`
+	AtLeast   int64  `json:"at_least"`
+	Domain    string `json:"domain"`
+	Host      string `json:"host"`
+}
+
+// query is what is asked of the store, and how far back.
+func (c *silenceArgs) query() (FlowQuery, time.Duration) {
+	return FlowQuery{Direction: cmp.Or(c.Direction, "received"), Domain: c.Domain, Host: c.Host}, cmp.Or(c.Within.D(), time.Hour)
+}
+
 func silenceKind() Kind {
-	type args struct {
-		Direction string `json:"direction"`
-		Within    Span   `json:"within"`
-		AtLeast   int64  `json:"at_least"`
-		Domain    string `json:"domain"`
-		Host      string `json:"host"`
-	}
-	within := func(c *args) time.Duration {
-		if c.Within == 0 {
-			return time.Hour
-		}
-		return c.Within.D()
-	}
-	return define(Kind{
+	k := define(Kind{
 		Name: "silence", Title: finding.M("Absence of mail"), About: finding.M("messages received or delivered are fewer than there always are"), Every: 5 * time.Minute, FailAfter: 2, ClearAfter: 1,
 		Fields: []Field{
 			{Name: "direction", Label: finding.M("Received or delivered"), Type: "choice", Choices: directions()},
@@ -35,13 +36,8 @@ func silenceKind() Kind {
 			{Name: "host", Label: finding.M("Host"), Type: "text"},
 		},
 		Measures: []Measure{{"messages", "1", finding.M("messages within the span")}},
-	}, func(c *args) string {
-		if c.Domain != "" {
-			return c.Domain
-		}
-		return c.Host
-	},
-		func(c *args, bad func(string, finding.Sentence)) {
+	}, func(c *silenceArgs) string { return cmp.Or(c.Domain, c.Host) },
+		func(c *silenceArgs, bad func(string, finding.Sentence)) {
 			if c.Direction != "" && c.Direction != "received" && c.Direction != "delivered" {
 				bad("direction", finding.S("unknown word {{.Word}}: one of {{list .All}}", finding.Args{"Word": cut(c.Direction), "All": directions()}))
 			}
@@ -52,20 +48,14 @@ func silenceKind() Kind {
 				bad("at_least", finding.S("wants a number from 1 on", nil))
 			}
 		},
-		func(ctx context.Context, d *Doors, c *args) (*Result, error) {
-			name := c.Domain
-			if name == "" {
-				name = c.Host
-			}
-			s := finding.Subject{Kind: finding.KindLog, Name: name}
+		func(ctx context.Context, d *Doors, c *silenceArgs) (*Result, error) {
+			s := finding.Subject{Kind: finding.KindLog, Name: cmp.Or(c.Domain, c.Host)}
 			if d.Flow == nil {
 				return untestable(d.Env, ruleSilence, s, finding.S("no store of mail logs is at hand", nil)), nil
 			}
-			q := FlowQuery{Direction: c.Direction, Domain: c.Domain, Host: c.Host, Until: d.Env.Now()}
-			if q.Direction == "" {
-				q.Direction = "received"
-			}
-			q.Since = q.Until.Add(-within(c))
+			q, within := c.query()
+			q.Until = d.Env.Now()
+			q.Since = q.Until.Add(-within)
 			n, newest, err := d.Flow(ctx, q)
 			if err != nil {
 				return nil, err
@@ -77,6 +67,12 @@ func silenceKind() Kind {
 			}
 			return &Result{Report: r, Values: map[string]float64{"messages": float64(n)}}, nil
 		})
+	k.past = func(args map[string]any) (FlowQuery, time.Duration, error) {
+		c, err := decode[silenceArgs](args)
+		q, within := c.query()
+		return q, within, err
+	}
+	return k
 }
 
 // silence judges a count. newest is the newest thing the store has: where the logs themselves stopped before the span began,

@@ -60,6 +60,9 @@ var ErrNone = errors.New("there is none")
 // ErrClosed says that it is over, or was decided already.
 var ErrClosed = errors.New("it is over already")
 
+// ErrTooMuch says that more was asked for than can be looked through.
+var ErrTooMuch = errors.New("that is too much to look through")
+
 // Commit is what one run led to.
 type Commit struct {
 	Monitor string

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -107,16 +108,17 @@ func (s *Server) replayMonitor(ctx context.Context, in *struct {
 		Since string `json:"since,omitempty" maxLength:"50" doc:"30d where nothing is said"`
 	}
 }) (*replayOut, error) {
-	d, _, ok := s.o.Monitors.Find(in.ID)
-	if !ok {
-		return nil, missing()
-	}
 	since, _, err := s.monitorSpan(&Span{Since: cmp.Or(in.Body.Since, "30d")}, 0)
 	if err != nil {
 		return nil, err
 	}
-	x, err := monitor.Replay(ctx, s.o.Monitors.Store(), &d, monitor.FindKind(s.o.Monitors.Kinds(), d.Kind), since, time.Time{})
-	if err != nil {
+	x, err := s.o.Monitors.Replay(ctx, in.ID, since)
+	switch {
+	case errors.Is(err, monitor.ErrNone):
+		return nil, missing()
+	case errors.Is(err, monitor.ErrTooMuch):
+		return nil, at("since", finding.S("that is more mail than can be replayed: give a later time", nil))
+	case err != nil:
 		return nil, err
 	}
 	out := &replayOut{}
