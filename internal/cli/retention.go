@@ -23,7 +23,8 @@ const forever = "forever"
 // What is left out is as the preset has it, and kept for ever without one.
 type RetentionConfig struct {
 	Preset   string `toml:"preset"`   // "6mo" or "12mo"
-	Journeys string `toml:"journeys"` // the lines of logs, and so journeys, bounces, raw lines and the numbers of charts
+	Lines    string `toml:"lines"`    // raw lines: "" is as long as journeys
+	Journeys string `toml:"journeys"` // journeys, bounces and the numbers of charts
 	Reports  string `toml:"reports"`  // DMARC and TLS reports
 	Runs     string `toml:"runs"`     // checks that people ran, with their reports
 	Audit    string `toml:"audit"`    // who did and looked at what
@@ -32,13 +33,14 @@ type RetentionConfig struct {
 // The kinds of data with a retention of their own, in the order in which they are deleted: what is deleted is recorded in
 // the last one.
 const (
+	keptLines    = "lines"
 	keptJourneys = "journeys"
 	keptReports  = "reports"
 	keptRuns     = "runs"
 	keptAudit    = "audit"
 )
 
-var keptKinds = []string{keptJourneys, keptReports, keptRuns, keptAudit}
+var keptKinds = []string{keptLines, keptJourneys, keptReports, keptRuns, keptAudit}
 
 // retentionPresets are how long everything is kept, and the audit log, which must outlive what it tells of.
 var retentionPresets = map[string]string{"6mo": "12mo", "12mo": "24mo"}
@@ -46,8 +48,8 @@ var retentionPresets = map[string]string{"6mo": "12mo", "12mo": "24mo"}
 // keeps says how long each kind is kept; what is kept for ever is left out.
 func (c *RetentionConfig) keeps() map[string]string {
 	out := map[string]string{}
-	for kind, keep := range map[string]string{keptJourneys: c.Journeys, keptReports: c.Reports, keptRuns: c.Runs, keptAudit: c.Audit} {
-		if longest, ok := retentionPresets[c.Preset]; ok && keep == "" {
+	for kind, keep := range map[string]string{keptLines: c.Lines, keptJourneys: c.Journeys, keptReports: c.Reports, keptRuns: c.Runs, keptAudit: c.Audit} {
+		if longest, ok := retentionPresets[c.Preset]; ok && keep == "" && kind != keptLines {
 			if keep = c.Preset; kind == keptAudit {
 				keep = longest
 			}
@@ -90,6 +92,7 @@ func keptSince(keep string, now time.Time) (time.Time, error) {
 // retainer is a store of logs that can delete what is old.
 type retainer interface {
 	Retain(ctx context.Context, r store.Retention) (gone, held []store.Deletion, err error)
+	LetGo(ctx context.Context, r store.Retention) (gone, held []store.Deletion, err error)
 }
 
 // deleting deletes what is older than is to be kept. Every part that goes is written into the audit log first, signed.
@@ -115,6 +118,8 @@ func (d *deleting) run(ctx context.Context, kind, keep string, now time.Time) (g
 		return err
 	}
 	switch kind {
+	case keptLines:
+		return d.journeys.LetGo(ctx, r)
 	case keptJourneys:
 		return d.journeys.Retain(ctx, r)
 	case keptAudit:

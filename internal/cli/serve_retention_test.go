@@ -109,6 +109,35 @@ func TestRetentionInServe(t *testing.T) {
 	if rep := auditReport(name, bytes.NewReader(forged), audit.Head{}, keys); rep.Headline.State != finding.StateBroken {
 		t.Errorf("a changed record: %+v", rep.Headline)
 	}
+	// A clock that jumps is not believed for a day, neither forwards nor backwards; then it is.
+	var ran time.Duration
+	r.steady = func() time.Duration { return ran }
+	turns := func(n int, hour time.Duration) {
+		t.Helper()
+		for range n {
+			if err := r.turn(ctx); err != nil {
+				t.Fatal(err)
+			}
+			now, ran = now.Add(hour), ran+time.Hour
+		}
+	}
+	turns(3, time.Hour)
+	for _, jump := range []time.Duration{24 * time.Hour, -24 * time.Hour, 3 * 366 * 24 * time.Hour, -3 * 366 * 24 * time.Hour} {
+		now = now.Add(jump)
+		turns(12, time.Hour)
+	}
+	if n := segments(); n != had-1 {
+		t.Errorf("a clock that was wrong for half a day cost %d of %d segments", had-1-n, had-1)
+	}
+	now = now.AddDate(3, 0, 0)
+	turns(24, time.Hour)
+	if n := segments(); n != had-1 {
+		t.Errorf("%d segments of %d within a day after the clock was set", n, had-1)
+	}
+	turns(2, time.Hour)
+	if n := segments(); n != 1 {
+		t.Errorf("%d segments are left when the clock stands for a day: only the newest stays", n)
+	}
 	now = now.AddDate(3, 0, 0) // everything is old now, the audit log too
 	if err := r.once(ctx); err != nil {
 		t.Error(err)
@@ -125,8 +154,8 @@ func TestRetentionConfig(t *testing.T) {
 			t.Errorf("%+v was taken", bad)
 		}
 	}
-	c := RetentionConfig{Preset: "6mo", Reports: "400d", Runs: "forever"}
-	if got := c.keeps(); c.check() != nil || len(got) != 3 || got[keptJourneys] != "6mo" || got[keptReports] != "400d" || got[keptAudit] != "12mo" {
+	c := RetentionConfig{Preset: "6mo", Lines: "30d", Reports: "400d", Runs: "forever"}
+	if got := c.keeps(); c.check() != nil || len(got) != 4 || got[keptLines] != "30d" || got[keptJourneys] != "6mo" || got[keptReports] != "400d" || got[keptAudit] != "12mo" {
 		t.Errorf("%v", got)
 	}
 }

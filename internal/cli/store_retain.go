@@ -31,11 +31,11 @@ func (a *app) storeRetain() *cobra.Command {
 	var dry bool
 	kinds := []string{keptJourneys}
 	c := &cobra.Command{Use: "retain", Short: a.say("delete what is older than is to be kept"),
-		Long: a.say(`Deletes what is older than is to be kept, but for what a legal hold covers: of journeys the segments whose lines are all older, of reports and runs each one, of the audit log the oldest records.
+		Long: a.say(`Deletes what is older than is to be kept, but for what a legal hold covers: of journeys the segments whose lines are all older, of reports and runs each one, of the audit log the oldest records. With --kind lines journeys stay and their raw lines go: what is no part of a message is deleted, and the rest is not given out any more.
 
 Before anything is deleted it is written into the audit log, signed with the key of the folder (audit.key, made at the first start), and chained by hashes to what is there: "mailwhy audit verify" holds signatures and chain, "mailwhy audit prove" shows one record to others, "mailwhy audit key" prints the public key.`)}
 	c.Flags().StringVar(&keep, "keep", "6mo", a.say("how long: 6mo, 12mo, or days (400d)"))
-	c.Flags().StringSliceVar(&kinds, "kind", kinds, a.say("of what: journeys, reports, runs, audit"))
+	c.Flags().StringSliceVar(&kinds, "kind", kinds, a.say("of what: lines, journeys, reports, runs, audit"))
 	c.Flags().BoolVar(&dry, "dry-run", false, a.say("only tell what would go"))
 	folder := a.storeFolder(c)
 	c.Args = cobra.NoArgs

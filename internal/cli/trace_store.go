@@ -67,6 +67,9 @@ func (a *app) rawSteps(journeys func(func(*trace.Journey) bool)) (n int, err err
 	seen := map[place]bool{}
 	for j := range journeys {
 		for _, s := range j.Steps {
+			if s.Line == "" { // its term is over
+				continue
+			}
 			if p := (place{s.File, s.Offset, s.Line}); !seen[p] {
 				seen[p] = true
 				all = append(all, trace.Step{At: s.At, File: s.File, Offset: s.Offset, Line: s.Line})

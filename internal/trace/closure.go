@@ -181,7 +181,7 @@ func (c *closure) add(ctx context.Context, t *taken, s *Stretch, n int) {
 		text.text = s.Text
 	}
 	src := &source{in: &logs.Input{Name: s.Name, ModTime: s.Latest, Layout: s.Layout}, text: text, size: s.Base + int64(len(s.Text)), blocks: []*blockState{{start: s.Base}},
-		local: s.Local, around: s.Around, order: s.Order}
+		local: s.Local, around: s.Around, order: s.Order, mute: s.Mute}
 	var reader *logs.Reader
 	if n := len(c.sources); n > 0 { // most stretches differ in nothing that a reader must know
 		if last := c.sources[n-1]; last.in.ModTime.Equal(s.Latest) && last.in.Layout == s.Layout && last.local == s.Local {

@@ -66,6 +66,7 @@ type Stretch struct {
 	Local  *time.Location
 	Layout *logs.Layout
 	Around io.ReaderAt // the whole source, for what stands near
+	Mute   bool        // its lines are not given out, only what they tell: the term of raw lines is over
 }
 
 // Gather searches a shelf for the query and follows every id of what it finds, as Scan does with files. Journeys come in

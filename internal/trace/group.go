@@ -100,6 +100,9 @@ func (c *cutter) steps(refs []lineRef) []Step {
 // step makes a step of an event of a source.
 func (c *cutter) step(e *event.Event, name string, match bool) Step {
 	s := newStep(e, name, match)
+	if c.f.sources[e.Source].mute {
+		s.Line = ""
+	}
 	if s.rank = int64(e.Source); c.f.sources[e.Source].around != nil {
 		s.rank = c.f.sources[e.Source].order
 	}

@@ -11,6 +11,9 @@ func (f *Found) RawLines(ctx context.Context) iter.Seq2[string, []byte] {
 	return func(yield func(file string, line []byte) bool) {
 		var heads []*rawHead
 		for i := range f.sources {
+			if f.sources[i].mute {
+				continue
+			}
 			h := &rawHead{c: f.cutter(), src: int32(i), timed: len(f.sources) > 1}
 			if h.next() {
 				heads = append(heads, h)

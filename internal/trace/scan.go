@@ -53,6 +53,7 @@ type source struct {
 	local  *time.Location // zone of times that name none, where it is not the one of all
 	around io.ReaderAt    // the whole source, where text is a part of it
 	order  int64          // of the source, where sources are parts
+	mute   bool           // its lines are not given out
 }
 
 func (src *source) reader(opt *Options) *logs.Reader {

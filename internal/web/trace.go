@@ -320,6 +320,7 @@ type journeyOut struct {
 		Journey *trace.Journey `json:"journey" doc:"as mailwhy trace --json has it: docs/json.md"`
 		Report  any            `json:"report" doc:"a report as docs/report.schema.json has it"`
 		Lines   []rawLine      `json:"lines,omitempty"`
+		Gone    bool           `json:"lines_gone,omitempty" doc:"raw lines were asked for, and those of some steps were let go already"`
 	}
 }
 
@@ -358,7 +359,8 @@ func (s *Server) getJourney(ctx context.Context, in *journeyIn) (*journeyOut, er
 	if in.Raw {
 		for i := range j.Steps {
 			st := &j.Steps[i]
-			if n := len(b.Lines); n == 0 || b.Lines[n-1].Raw != st.Line {
+			b.Gone = b.Gone || st.Line == ""
+			if n := len(b.Lines); st.Line != "" && (n == 0 || b.Lines[n-1].Raw != st.Line) {
 				b.Lines = append(b.Lines, rawLine{st.Host, st.At, st.File, st.Line})
 			}
 		}

@@ -25,7 +25,7 @@ func passages(steps []trace.Step) []passage {
 	told := map[string]bool{} // recipients of the last passage
 	for i := range steps {
 		st := &steps[i]
-		if quiet(st) || st.EventKind() == event.Related && st.Line == shown {
+		if quiet(st) || st.EventKind() == event.Related && st.Line == shown && shown != "" {
 			continue
 		}
 		shown = st.Line

@@ -186,7 +186,7 @@ func raw(j *trace.Journey) finding.Section {
 	var b strings.Builder
 	last := ""
 	for i := range j.Steps {
-		if l := j.Steps[i].Line; l != last {
+		if l := j.Steps[i].Line; l != last && l != "" {
 			b.WriteString(l)
 			b.WriteByte('\n')
 			last = l

@@ -350,6 +350,14 @@ func (t *texts) get(p place) *pieceText {
 	return t.all[p]
 }
 
+// clear forgets them all.
+func (t *texts) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.all)
+	t.size = 0
+}
+
 func (t *texts) put(p place, b *pieceText) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

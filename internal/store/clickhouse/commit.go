@@ -37,9 +37,10 @@ type writer struct {
 	sources map[string]*sourceState
 	lastNo  int64
 
+	enc *zstd.Encoder // for EncodeAll, by several goroutines
+
 	// Of the one goroutine that writes.
 	d      *digest.Digester
-	enc    *zstd.Encoder
 	values map[uint64]bool
 	day    int64
 }
@@ -210,6 +211,14 @@ type piece struct {
 	to                 intake.Position
 	read               int64
 	numbers            digest.Numbers
+	old                *written // of a piece that takes another one's place; nil: it is new
+}
+
+// written is what a row holds that was written before.
+type written struct {
+	day     time.Time
+	at      int64
+	numbers columns
 }
 
 // write stores batches: what leads to the pieces first, then the pieces. The first context that ends ends all.
@@ -327,20 +336,8 @@ func (s *Store) insert(ctx context.Context, table, columns string) (driver.Batch
 
 // leads writes keys and values.
 func (w *writer) leads(ctx context.Context, now time.Time, out *rows) error {
-	if len(out.values) > 0 {
-		b, err := w.s.insert(ctx, "value", "day, kind, value")
-		if err != nil {
-			return err
-		}
-		defer b.Close()
-		for _, v := range out.values {
-			if err := b.Append(now, v[0], string(v[1:])); err != nil {
-				return err
-			}
-		}
-		if err := b.Send(); err != nil {
-			return err
-		}
+	if err := w.s.putValues(ctx, now, out.values); err != nil {
+		return err
 	}
 	if len(out.found) == 0 {
 		return nil
@@ -353,6 +350,24 @@ func (w *writer) leads(ctx context.Context, now time.Time, out *rows) error {
 	for i := range out.found {
 		l := &out.found[i]
 		if err := b.Append(now, l.key, l.file, l.base, l.since, l.until); err != nil {
+			return err
+		}
+	}
+	return b.Send()
+}
+
+// putValues writes what can be searched by a part, into the week of a day.
+func (s *Store) putValues(ctx context.Context, day time.Time, values [][]byte) error {
+	if len(values) == 0 {
+		return nil
+	}
+	b, err := s.insert(ctx, "value", "day, kind, value")
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for _, v := range values {
+		if err := b.Append(day, v[0], string(v[1:])); err != nil {
 			return err
 		}
 	}
@@ -377,9 +392,14 @@ func (w *writer) pieces(ctx context.Context, now time.Time, all []*piece) error 
 			r := &p.runs[i]
 			rBase, rLen, rLatest, rZone = append(rBase, r.Base), append(rLen, uint32(r.Len)), append(rLatest, r.Latest.UnixNano()), append(rZone, r.Zone)
 		}
-		n := spread(&p.numbers)
-		if err := b.Append(now, p.source, p.host, p.name, p.file, p.base, bit(p.bare), uint32(p.size), p.since, p.until, string(p.head), string(p.text), rBase, rLen, rLatest, rZone,
-			bit(p.ends), p.seq, p.to.Offset, p.to.Cursor, now.UnixNano(), p.read,
+		row := p.old
+		kind := uint8(letGo)
+		if row == nil {
+			row, kind = &written{now, now.UnixNano(), spread(&p.numbers)}, bit(p.bare)
+		}
+		n := &row.numbers
+		if err := b.Append(row.day, p.source, p.host, p.name, p.file, p.base, kind, uint32(p.size), p.since, p.until, string(p.head), string(p.text), rBase, rLen, rLatest, rZone,
+			bit(p.ends), p.seq, p.to.Offset, p.to.Cursor, row.at, p.read,
 			n.hour, n.host, n.fate, n.way, n.provider, n.cause, n.n, n.bytes, n.delay, n.names, n.last); err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 // Overview sums the hourly numbers of a span. A piece that was written twice counts once.
 func (s *Store) Overview(ctx context.Context, q trace.OverviewQuery) (*trace.Overview, error) {
 	var sum *store.Summary
-	once := "FROM (SELECT %s FROM " + s.name("piece") + " WHERE bare = 0 %s LIMIT 1 BY file, base)"
+	once := "FROM (SELECT %s FROM " + s.name("piece") + " WHERE bare != 1 %s LIMIT 1 BY file, base)"
 	where := ""
 	if !q.Since.IsZero() {
 		where += fmt.Sprintf(" AND until >= %d", q.Since.Truncate(time.Hour).UnixNano())
@@ -41,7 +41,7 @@ func (s *Store) Overview(ctx context.Context, q trace.OverviewQuery) (*trace.Ove
 	if err != nil {
 		return nil, hidden(err, s.secret)
 	}
-	sql = "SELECT name, max(last), argMax(at, last), argMax(read, last) FROM (SELECT h_name, h_last, at, read FROM " + s.name("piece") + " WHERE bare = 0) ARRAY JOIN h_name AS name, h_last AS last GROUP BY name"
+	sql = "SELECT name, max(last), argMax(at, last), argMax(read, last) FROM (SELECT h_name, h_last, at, read FROM " + s.name("piece") + " WHERE bare != 1) ARRAY JOIN h_name AS name, h_last AS last GROUP BY name"
 	err = s.query(ctx, sql, nil, func(r driver.Rows) error {
 		var name string
 		var last, at, read int64

@@ -18,7 +18,7 @@ func (s *Store) Retain(ctx context.Context, r store.Retention) (gone, held []sto
 	if s.opt.ReadOnly && !r.DryRun {
 		return nil, nil, ErrReadOnly
 	}
-	all, err := s.weeks(ctx)
+	all, err := s.weeks(ctx, "")
 	if err != nil {
 		return nil, nil, hidden(err, s.secret)
 	}
@@ -44,11 +44,11 @@ const weekPrefix = "week "
 func week(d store.Deletion) string { return strings.TrimPrefix(d.Part, weekPrefix) }
 
 // weeks lists what is stored, by the week of storing, but for the present week. Lines whose time nobody knows count as
-// old as their storing.
-func (s *Store) weeks(ctx context.Context) (out []store.Deletion, err error) {
+// old as their storing. and is one more condition.
+func (s *Store) weeks(ctx context.Context, and string) (out []store.Deletion, err error) {
 	now := s.opt.Now().UTC()
-	sql := fmt.Sprintf("SELECT toString(toMonday(day)) AS week, minIf(since, since > %d), maxIf(until, until < %d), max(at), sum(size) FROM %s WHERE toMonday(day) < toMonday(toDate(%s)) GROUP BY week ORDER BY week",
-		int64(-1<<63), int64(1<<63-1), s.name("piece"), quote(now.Format("2006-01-02")))
+	sql := fmt.Sprintf("SELECT toString(toMonday(day)) AS week, minIf(since, since > %d), maxIf(until, until < %d), max(at), sum(size) FROM %s WHERE toMonday(day) < toMonday(toDate(%s))%s GROUP BY week ORDER BY week",
+		int64(-1<<63), int64(1<<63-1), s.name("piece"), quote(now.Format("2006-01-02")), and)
 	err = s.query(ctx, sql, func() { out = nil }, func(r driver.Rows) error {
 		var d store.Deletion
 		var since, until, at int64
@@ -68,18 +68,21 @@ func (s *Store) weeks(ctx context.Context) (out []store.Deletion, err error) {
 
 // dropWeek deletes a week from all tables, what leads to the lines last.
 func (s *Store) dropWeek(ctx context.Context, monday string) error {
-	on := ""
-	if s.cluster != "" {
-		on = " ON CLUSTER " + s.cluster
-	}
 	for _, t := range tables {
-		if err := retry(ctx, func() error {
-			return s.conn.Exec(ctx, fmt.Sprintf("ALTER TABLE %s%s DROP PARTITION %s", s.local(t.name), on, quote(monday)))
-		}); err != nil {
+		if err := s.alter(ctx, t.name, "DROP PARTITION "+quote(monday)); err != nil {
 			return fmt.Errorf("%s%s: %w", weekPrefix, monday, err)
 		}
 	}
 	return nil
+}
+
+// alter changes what every server holds of a table.
+func (s *Store) alter(ctx context.Context, table, how string) error {
+	on := ""
+	if s.cluster != "" {
+		on = " ON CLUSTER " + s.cluster
+	}
+	return retry(ctx, func() error { return s.conn.Exec(ctx, fmt.Sprintf("ALTER TABLE %s%s %s", s.local(table), on, how)) })
 }
 
 // keepPositions writes the positions again of sources that said nothing since the weeks that go.

@@ -21,6 +21,7 @@ type table struct {
 
 // tables are all of them. Names of columns and their order must not change without another number in schema.
 //
+// bare tells rows of a position alone (1) from those with lines (0), and from those whose raw lines were let go (2).
 // piece holds the text, packed with zstd, in stretches of one file (file is its number, base its place there), with the
 // hourly numbers of its lines and, in the last one of a batch, the position behind it: so text, numbers and position are
 // one row or one insert and cannot part. found leads from keys to pieces; value holds what can be searched by a part. Both

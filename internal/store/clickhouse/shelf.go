@@ -44,6 +44,7 @@ type pieceText struct {
 	text []byte
 	runs []digest.Run // File is not used
 	src  fileView
+	mute bool // its raw lines were let go
 }
 
 // fileView is what must be known of a file to read its lines.
@@ -80,7 +81,7 @@ const (
 // Find gives the pieces that may hold one of the keys.
 func (v *view) Find(ctx context.Context, keys []digest.Key) (out []trace.Piece, err error) {
 	if keys == nil {
-		return v.find(ctx, "SELECT file, base, min(since), max(until) FROM "+v.s.name("piece")+" WHERE bare = 0 GROUP BY file, base")
+		return v.find(ctx, "SELECT file, base, min(since), max(until) FROM "+v.s.name("piece")+" WHERE bare != 1 GROUP BY file, base")
 	}
 	for part := range slices.Chunk(keys, keysAtOnce) {
 		var list strings.Builder
@@ -174,26 +175,35 @@ func (v *view) fetch(ctx context.Context, n int) (map[place]*pieceText, error) {
 	return v.s.fetch(ctx, want)
 }
 
-// fetch reads pieces by their places.
-func (s *Store) fetch(ctx context.Context, want []place) (map[place]*pieceText, error) {
+// placeList writes places as SQL does.
+func placeList(places []place) string {
 	var list strings.Builder
-	for i, p := range want {
+	for i, p := range places {
 		if i > 0 {
 			list.WriteByte(',')
 		}
 		fmt.Fprintf(&list, "(%d,%d)", p.file, p.base)
 	}
+	return list.String()
+}
+
+// fetch reads pieces by their places.
+func (s *Store) fetch(ctx context.Context, want []place) (map[place]*pieceText, error) {
 	got := map[place]*pieceText{}
-	err := s.query(ctx, "SELECT file, base, source, head, text, r_base, r_len, r_latest, r_zone FROM "+s.name("piece")+" WHERE bare = 0 AND (file, base) IN ("+list.String()+")", nil, func(r driver.Rows) error {
+	err := s.query(ctx, "SELECT file, base, bare, source, head, text, r_base, r_len, r_latest, r_zone FROM "+s.name("piece")+" WHERE bare != 1 AND (file, base) IN ("+placeList(want)+")", nil, func(r driver.Rows) error {
 		var p place
+		var bare uint8
 		var source, head, text string
 		var rBase, rLatest []int64
 		var rLen []uint32
 		var rZone []int32
-		if err := r.Scan(&p.file, &p.base, &source, &head, &text, &rBase, &rLen, &rLatest, &rZone); err != nil {
+		if err := r.Scan(&p.file, &p.base, &bare, &source, &head, &text, &rBase, &rLen, &rLatest, &rZone); err != nil {
 			return err
 		}
-		b := &pieceText{src: fileView{strings.TrimPrefix(source, "file:"), logs.LayoutOf(s.opt.Dialects, []byte(head))}}
+		if had := got[p]; had != nil && had.mute { // both are there while lines are being let go
+			return nil
+		}
+		b := &pieceText{mute: bare == letGo, src: fileView{strings.TrimPrefix(source, "file:"), logs.LayoutOf(s.opt.Dialects, []byte(head))}}
 		var err error
 		if b.text, err = s.dec.DecodeAll([]byte(text), nil); err != nil {
 			return fmt.Errorf("piece %d at %d of %s: %w", p.file, p.base, source, err)
@@ -227,7 +237,7 @@ func (v *view) stretches(at place, b *pieceText) ([]trace.Stretch, error) {
 	for i := range b.runs {
 		r := &b.runs[i]
 		out = append(out, trace.Stretch{Name: f.name, Order: at.file, Base: r.Base, Text: b.text[r.Start : r.Start+r.Len], Latest: r.Latest, Local: v.zone(r.Zone), Layout: f.layout,
-			Around: v.whole[at.file]})
+			Around: v.whole[at.file], Mute: b.mute})
 	}
 	return out, nil
 }
@@ -264,7 +274,7 @@ func (a *around) ReadAt(p []byte, off int64) (n int, err error) {
 // load reads which pieces the file has.
 func (a *around) load() error {
 	s := a.v.s
-	return s.query(a.v.ctx, fmt.Sprintf("SELECT base, any(size) FROM %s WHERE file = %d AND bare = 0 GROUP BY base ORDER BY base", s.name("piece"), a.file), func() { a.bases, a.sizes = []place{}, nil }, func(r driver.Rows) error {
+	return s.query(a.v.ctx, fmt.Sprintf("SELECT base, any(size) FROM %s WHERE file = %d AND bare != 1 GROUP BY base ORDER BY base", s.name("piece"), a.file), func() { a.bases, a.sizes = []place{}, nil }, func(r driver.Rows) error {
 		var base int64
 		var size uint32
 		err := r.Scan(&base, &size)
@@ -279,19 +289,32 @@ func (a *around) at(off int64) (base int64, text []byte, err error) {
 	if i > 0 && a.bases[i-1].base+a.sizes[i-1] > off {
 		i--
 	}
-	if i == len(a.bases) {
-		return 0, nil, nil
-	}
-	p := a.bases[i]
-	b := a.v.s.texts.get(p)
-	if b == nil {
-		got, err := a.v.s.fetch(a.v.ctx, a.bases[i:min(len(a.bases), i+4)])
+	for ; i < len(a.bases); i++ {
+		b, err := a.piece(i)
 		if err != nil {
 			return 0, nil, err
 		}
-		if b = got[p]; b == nil {
-			return 0, nil, fmt.Errorf("the piece at %d of file %d is gone", p.base, p.file)
+		for k := range b.runs {
+			if r := &b.runs[k]; r.Base+int64(r.Len) > off {
+				return r.Base, b.text[r.Start : r.Start+r.Len], nil
+			}
 		}
 	}
-	return p.base, b.text, nil
+	return 0, nil, nil
+}
+
+// piece reads one of the file's pieces.
+func (a *around) piece(i int) (*pieceText, error) {
+	p := a.bases[i]
+	if b := a.v.s.texts.get(p); b != nil {
+		return b, nil
+	}
+	got, err := a.v.s.fetch(a.v.ctx, a.bases[i:min(len(a.bases), i+4)])
+	if err != nil {
+		return nil, err
+	}
+	if got[p] == nil {
+		return nil, fmt.Errorf("the piece at %d of file %d is gone", p.base, p.file)
+	}
+	return got[p], nil
 }

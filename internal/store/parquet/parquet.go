@@ -107,8 +107,10 @@ func Rows(j *trace.Journey) (out []Row) {
 	}
 	var lines strings.Builder
 	for i := range j.Steps {
-		lines.WriteString(j.Steps[i].Line)
-		lines.WriteByte('\n')
+		if l := j.Steps[i].Line; l != "" { // else its term is over
+			lines.WriteString(l)
+			lines.WriteByte('\n')
+		}
 	}
 	out[0].Lines = lines.String()
 	return out

@@ -34,7 +34,7 @@ func (v *view) read(snap *snapshot, place int, id int64) ([]trace.Stretch, error
 			local = s.zones.of(r.Zone)
 		}
 		out = append(out, trace.Stretch{Name: f.name, Order: int64(r.File), Base: r.Base, Text: b.text[r.Start : r.Start+r.Len], Latest: r.Latest, Local: local,
-			Layout: f.layout, Around: &around{snap, r.File, place}})
+			Layout: f.layout, Around: &around{snap, r.File, place}, Mute: v.mute})
 	}
 	return out, nil
 }
@@ -44,25 +44,35 @@ func (v *view) text(s *Store, id int64) (*blockText, error) {
 	if id&(1<<32-1) == 0 {
 		return v.tailText()
 	}
-	if b := s.texts.get(id); b != nil {
+	kept := id
+	if v.mute {
+		kept |= muteBlock
+	}
+	if b := s.texts.get(kept); b != nil {
 		return b, nil
 	}
-	var b *blockText
-	err := query(v.c, "SELECT runs, text FROM block WHERE id = ?", func(st *sqlite.Stmt) (err error) {
-		b = &blockText{id: id}
+	b, err := v.unpacked(id & (1<<32 - 1))
+	if err != nil {
+		return nil, err
+	}
+	b.id = kept
+	s.texts.put(b)
+	return b, nil
+}
+
+// unpacked reads a block from the file.
+func (v *view) unpacked(block int64) (b *blockText, err error) {
+	err = query(v.c, "SELECT runs, text FROM block WHERE id = ?", func(st *sqlite.Stmt) (err error) {
+		b = &blockText{}
 		if b.runs, err = unpackRuns(column(st, 0)); err == nil {
 			b.text, err = v.dec.DecodeAll(column(st, 1), nil)
 		}
 		return err
-	}, id&(1<<32-1))
+	}, block)
 	if err == nil && b == nil {
-		err = fmt.Errorf("block %d %w: it is missing", id&(1<<32-1), errBroken)
+		err = fmt.Errorf("block %d %w: it is missing", block, errBroken)
 	}
-	if err != nil {
-		return nil, err
-	}
-	s.texts.put(b)
-	return b, nil
+	return b, err
 }
 
 // tailText reads the lines that do not fill a block.

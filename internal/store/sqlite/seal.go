@@ -153,6 +153,14 @@ func joinParts(c *sqlite.Conn, enc packer, dec *zstd.Decoder) error {
 	if err != nil {
 		return err
 	}
+	if err := replaceParts(c, enc, entries, lists); err != nil {
+		return err
+	}
+	return run(c, "INSERT OR REPLACE INTO meta SELECT 'sealed', 1 UNION ALL SELECT 'since', min(since) FROM span WHERE since <= until UNION ALL SELECT 'until', max(until) FROM span WHERE since <= until")
+}
+
+// replaceParts puts one part in the place of all.
+func replaceParts(c *sqlite.Conn, enc packer, entries []entry, lists [][][]byte) error {
 	id, err := nextPart(c)
 	if err != nil {
 		return err
@@ -163,8 +171,5 @@ func joinParts(c *sqlite.Conn, enc packer, dec *zstd.Decoder) error {
 		}
 	}
 	slices.Sort(entries)
-	if err := savePart(c, enc, id, slices.Compact(entries), mergeValues(lists)); err != nil {
-		return err
-	}
-	return run(c, "INSERT OR REPLACE INTO meta SELECT 'sealed', 1 UNION ALL SELECT 'since', min(since) FROM span WHERE since <= until UNION ALL SELECT 'until', max(until) FROM span WHERE since <= until")
+	return savePart(c, enc, id, slices.Compact(entries), mergeValues(lists))
 }

@@ -54,6 +54,7 @@ type segment struct {
 	hours  []store.Hour // of a sealed segment, once they were asked for
 	told   bool         // that it cannot be read
 	latest int64        // time of its last line, ns; of a sealed segment it does not change; 0: not known yet
+	mute   bool         // what is remembered is of the segment after its raw lines were let go
 }
 
 // span is the time of a block's lines; the number of the block is its place in the list plus one.

@@ -23,6 +23,21 @@ type blockText struct {
 	runs []digest.Run
 }
 
+// muteBlock is set in the number of a block whose raw lines were let go: it is another than it was before.
+const muteBlock = 1 << 31
+
+// forget lets go of the blocks of a segment as they were before its raw lines were let go.
+func (t *texts) forget(segment int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, e := range t.all {
+		if id>>32 == int64(segment) && id&muteBlock == 0 {
+			t.size -= len(t.order.Remove(e).(*blockText).text)
+			delete(t.all, id)
+		}
+	}
+}
+
 func (t *texts) get(id int64) *blockText {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -24,6 +24,7 @@ type view struct {
 	tail   bool // there are lines that do not fill a block
 	open   bool // a transaction holds the state
 	final  bool // it is sealed and will not change
+	mute   bool // its raw lines were let go
 	files  map[int32]*fileView
 	rest   *blockText // the tail, once it was read
 }
@@ -83,16 +84,43 @@ var errUnborn = errors.New("the segment is being made")
 
 // view opens a segment. What never changes is read once and remembered.
 func (s *Store) view(ctx context.Context, g *segment) (*view, error) {
-	c, err := g.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := &view{pager: pager{c: c, dec: s.dec}, seg: g, store: s, fresh: map[int64][]digest.Key{}, files: map[int32]*fileView{}}
-	if err := v.load(); err != nil {
+	for {
+		c, err := g.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		v := &view{pager: pager{c: c, dec: s.dec}, seg: g, store: s, fresh: map[int64][]digest.Key{}, files: map[int32]*fileView{}}
+		if err = v.load(); err == nil {
+			return v, nil
+		}
 		v.release()
-		return nil, err
+		if !errors.Is(err, errOlder) {
+			return nil, err
+		}
 	}
-	return v, nil
+}
+
+// errOlder tells of a state that was taken before the raw lines of the segment were let go.
+var errOlder = errors.New("the segment was changed meanwhile")
+
+// same looks whether what is remembered of the segment is of the state that is read, and forgets it where it is older.
+func (v *view) same() error {
+	if version, err := userVersion(v.c); err != nil || version == 0 {
+		return cmpErr(err, errUnborn)
+	}
+	if err := query(v.c, "SELECT 1 FROM meta WHERE name = 'mute'", func(*sqlite.Stmt) error { v.mute = true; return nil }); err != nil {
+		return err
+	}
+	g := v.seg
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mute && !v.mute {
+		return errOlder
+	}
+	if v.mute && !g.mute { // the parts stay until others take their place: their room is counted
+		g.mute, g.sealed, g.spans = true, false, nil
+	}
+	return nil
 }
 
 func (v *view) load() error {
@@ -101,6 +129,9 @@ func (v *view) load() error {
 		return err
 	}
 	v.open = true
+	if err := v.same(); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	sealed := g.sealed
 	if sealed {
@@ -113,9 +144,6 @@ func (v *view) load() error {
 	if sealed {
 		v.final = true
 		return nil
-	}
-	if version, err := userVersion(v.c); err != nil || version == 0 {
-		return cmpErr(err, errUnborn)
 	}
 	err := query(v.c, "SELECT (SELECT coalesce(max(block), 0) FROM span), EXISTS (SELECT 1 FROM tail), EXISTS (SELECT 1 FROM meta WHERE name = 'sealed')", func(st *sqlite.Stmt) error {
 		v.blocks, v.tail, sealed = st.ColumnInt64(0), st.ColumnInt(1) == 1, st.ColumnInt(2) == 1

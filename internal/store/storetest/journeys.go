@@ -291,13 +291,8 @@ func sameAsFiles(t *testing.T, open Open, sizes []int) {
 
 // realLogs does so with the beginnings of logs of real servers.
 func realLogs(t *testing.T, data string, open Open) {
-	names, _ := filepath.Glob(filepath.Join(data, "logs", "*.gz"))
-	if len(names) == 0 {
-		t.Skipf("no logs under %s/logs: set MAILWHY_DATA", data)
-	}
-	for _, name := range names {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			f := File{filepath.Base(name), beginning(t, name, 1<<20)}
+	for _, f := range realFiles(t, data) {
+		t.Run(f.Name, func(t *testing.T) {
 			s := open(t, t.TempDir())
 			defer s.Close()
 			Feed(t, s, rand.New(rand.NewPCG(2, 2)), 3000, []File{f})
@@ -315,6 +310,18 @@ func realLogs(t *testing.T, data string, open Open) {
 			}
 		})
 	}
+}
+
+// realFiles are the beginnings of logs of real servers.
+func realFiles(t *testing.T, data string) (out []File) {
+	names, _ := filepath.Glob(filepath.Join(data, "logs", "*.gz"))
+	if len(names) == 0 {
+		t.Skipf("no logs under %s/logs: set MAILWHY_DATA", data)
+	}
+	for _, name := range names {
+		out = append(out, File{filepath.Base(name), beginning(t, name, 1<<20)})
+	}
+	return out
 }
 
 func beginning(t *testing.T, name string, size int) []byte {
