@@ -9,7 +9,7 @@ func OfMessage(e *event.Event) bool {
 	case event.Login, event.LoginFailed, event.Logout, event.Ban:
 		return false
 	case event.Connect, event.Disconnect, event.Lost, event.TLS, event.TLSFailed, event.Auth, event.AuthFailed, event.Screen, event.Policy, event.Started, event.Warning, event.Trouble, event.Stats:
-		return len(e.QueueID) > 0 || len(e.MessageID) > 0 || len(e.Ref) > 0 || len(e.Session) > 0
+		return len(e.QueueID) > 0 || len(e.MessageID) > 0 || len(e.Mention) > 0 || len(e.Ref) > 0 || len(e.Session) > 0
 	}
 	return e.Kind != event.None
 }
