@@ -183,11 +183,16 @@ const (
 	Cyrus
 	Courier
 	System // the machine itself: kernel and service manager
+	Zimbra
+	Stalwart
+	Maddy
+	Service // delivery services that write a record of JSON for each event
 )
 
 var softwareNames = [...]string{"", "postfix", "exim", "sendmail", "dovecot", "exchange", "opensmtpd", "haraka", "qmail",
 	"rspamd", "spamassassin", "amavis", "opendkim", "opendmarc", "postgrey", "policyd-spf", "clamav-milter", "fail2ban",
-	"proxmox", "policy", "cyrus", "courier", "system"}
+	"proxmox", "policy", "cyrus", "courier", "system", "zimbra",
+	"stalwart", "maddy", "service"}
 
 // String gives the word used in JSON and by --format-of.
 func (s Software) String() string {

@@ -16,6 +16,10 @@ var (
 	progExim         = []byte("exim")
 	progQmail        = []byte("qmail")
 	progHaraka       = []byte("haraka")
+	progZimbra       = []byte("zimbra")
+	progStalwart     = []byte("stalwart")
+	progMaddy        = []byte("maddy")
+	progPostfix      = []byte("postfix")
 )
 
 // Prefix reads who, where and when from the start of a line, whatever syslog format it has, and leaves the rest in
@@ -247,6 +251,14 @@ func isoPrefix(c *Clock, b []byte, o *event.Origin) bool {
 	if text := criText(rest); text != nil {
 		return inner(c, text, o)
 	}
+	if stalwartShape(rest) {
+		o.Program, o.Msg = progStalwart, rest
+		return true
+	}
+	if maddyShape(rest) {
+		o.Program, o.Msg = progMaddy, rest
+		return true
+	}
 	return hostAndTag(rest, o) || dated(rest) && inner(c, rest, o) || columns(rest, o)
 }
 
@@ -447,6 +459,14 @@ func bracketPrefix(b []byte, o *event.Origin) bool {
 
 // plainPrefix reads "prog[pid]: msg", as a container's standard output has it.
 func plainPrefix(b []byte, o *event.Origin) bool {
+	switch {
+	case maddyShape(b):
+		o.Program, o.Msg = progMaddy, b
+		return true
+	case postfixShape(b):
+		o.Program, o.Msg = progPostfix, b
+		return true
+	}
 	i := bytes.Index(b[:min(len(b), 80)], []byte(": "))
 	if i <= 0 || bytes.IndexByte(b[:i], ' ') >= 0 {
 		return false

@@ -26,6 +26,8 @@ func ownFile(b []byte, comma bool, o *event.Origin) bool {
 		o.Program, o.Msg = progRspamd, b
 	case bytes.HasPrefix(b, []byte("fail2ban.")):
 		o.Program, o.Msg = progFail2ban, b
+	case comma && zimbraShape(b):
+		o.Program, o.Msg = progZimbra, b
 	case comma: // others who write times as Python and Java do
 		return false
 	case dovecotShape(b):
@@ -74,6 +76,92 @@ func syslogShape(b []byte) bool {
 	rest := b[i+1:]
 	j := bytes.IndexByte(rest, ' ')
 	return j > 3 && rest[j-1] == ':' && rest[j-2] == ']' && digit(rest[j-3]) && lower(rest[0])
+}
+
+// zimbraShape tells "INFO  [LmtpServer-1] [ip=192.0.2.12;] lmtp - ", which other programs in Java write without a context.
+func zimbraShape(b []byte) bool {
+	i := bytes.IndexByte(b[:min(len(b), 8)], ' ')
+	if i < 4 || !level(b[:i]) {
+		return false
+	}
+	b = bytes.TrimLeft(b[i:], " ")
+	if len(b) == 0 || b[0] != '[' {
+		return false
+	}
+	_, b, ok := Cut(b, "] [")
+	_, b, ok2 := Cut(b, "] ")
+	category, _, ok3 := Cut(b, " - ")
+	return ok && ok2 && ok3 && len(category) < 24 && bytes.IndexByte(category, '.') < 0 && bytes.IndexByte(category, ' ') < 0
+}
+
+// level tells the levels of logging libraries.
+func level(b []byte) bool {
+	switch string(b) {
+	case "INFO", "WARN", "ERROR", "FATAL", "DEBUG", "TRACE":
+		return true
+	}
+	return false
+}
+
+// stalwartShape tells "INFO Message delivered (delivery.delivered) queueId = …".
+func stalwartShape(b []byte) bool {
+	i := bytes.IndexByte(b[:min(len(b), 8)], ' ')
+	if i < 4 || !level(b[:i]) {
+		return false
+	}
+	j := bytes.Index(b[:min(len(b), 120)], []byte(" ("))
+	if j < i {
+		return false
+	}
+	id := b[j+2:]
+	dot := 0
+	for k, c := range id {
+		switch {
+		case c == '.' && k > 0 && dot == 0:
+			dot = k
+		case c == ')':
+			return dot > 0 && k > dot+1
+		case !lower(c) && c != '-' && !digit(c):
+			return false
+		}
+	}
+	return false
+}
+
+// maddyShape tells "queue: delivered	{"msg_id":…}", with tabs or, behind syslog, spaces before the object.
+func maddyShape(b []byte) bool {
+	if n := len(b); n < 20 || b[n-1] != '}' || !lower(b[0]) {
+		return false
+	}
+	i := bytes.IndexByte(b, '{')
+	if i < 8 || i > 120 || b[i-1] != '\t' && b[i-1] != ' ' || b[i+1] != '"' {
+		return false
+	}
+	module := bytes.Index(b[:i], []byte(": "))
+	return module > 0 && bytes.IndexByte(b[:module], ' ') < 0 && bytes.Contains(b[i:], []byte(`"msg_id":"`))
+}
+
+// postfixShape tells what Postfix writes where not even its name stands in front, as journalctl -o cat prints it.
+func postfixShape(b []byte) bool {
+	if id, rest, ok := QueueIDWord(b); ok && len(id) > 4 {
+		for _, w := range [...]string{"to=<", "from=<", "client=", "message-id=<", "removed", "uid=", "sender ", "reject: ", "milter-reject: ", "hold: ", "warning: header ", "host ", "replace: header ", "skipped"} {
+			if Has(rest, w) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, w := range [...]string{"connect from ", "disconnect from ", "lost connection after ", "timeout after ", "NOQUEUE: ", "Anonymous TLS connection ", "Untrusted TLS connection ", "Trusted TLS connection ",
+		"Verified TLS connection ", "CONNECT from [", "DISCONNECT [", "PASS OLD [", "PASS NEW [", "statistics: max ", "warning: unknown[", "SSL_accept error from "} {
+		if Has(b, w) {
+			return true
+		}
+	}
+	if r, ok := After(b, "warning: "); ok {
+		_, _, _, r, ok = HostIP(r)
+		return ok && Has(r, ": SASL ")
+	}
+	return false
 }
 
 // eximID tells whether the word is an Exim message id, of either length.

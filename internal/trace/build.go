@@ -167,6 +167,10 @@ func (j *Journey) note(s *Step, own map[string]bool) {
 		if strings.HasSuffix(s.Program, "postsuper") || s.Text == "discarded" {
 			j.dropped = true
 		}
+	case event.Reply, event.ConnectError, event.TLSFailed:
+		if s.Relay+s.RelayIP != "" {
+			j.trouble = s
+		}
 	case event.Delivery:
 		j.attempt(s, s.Ref != "" && own[s.Ref] && s.Ref != s.QueueID)
 	case event.Sieve:
@@ -223,6 +227,16 @@ func (j *Journey) attempt(s *Step, hop bool) {
 		j.Recipients = append(j.Recipients, Recipient{To: s.To})
 	}
 	r := &j.Recipients[i]
+	if s.status == event.Deferred && s.Text == "" && s.Relay+s.RelayIP == "" { // of the whole message: why and for whom the lines before tell
+		if r.Attempts > 0 && r.status != event.Deferred {
+			return
+		}
+		if t := j.trouble; t != nil {
+			told := *s
+			told.Relay, told.RelayIP, told.Port, told.Code, told.DSN, told.Stage, told.Text = t.Relay, t.RelayIP, t.Port, t.Code, t.DSN, t.Stage, t.Text
+			s = &told
+		}
+	}
 	folder := r.Folder
 	attempts := r.Attempts + 1
 	orig := s.OrigTo

@@ -31,7 +31,8 @@ type Journey struct {
 	Removed bool      `json:"removed"` // it left the last queue
 	Steps   []Step    `json:"steps"`
 
-	dropped bool // removed from the queue on purpose
+	dropped bool  // removed from the queue on purpose
+	trouble *Step // the last answer of a next host that was no recipient's fate yet
 
 	id string // of the whole journey, before lines were added or taken out
 }

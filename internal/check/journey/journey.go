@@ -307,6 +307,10 @@ func loose(steps []trace.Step) finding.Sentence {
 
 func delivered(j *trace.Journey, args finding.Args) finding.Sentence {
 	switch {
+	case j.Started.IsZero() && len(j.Recipients) > 1:
+		return finding.S("Delivered to all {{.N}} {{plural .N \"recipient\" \"recipients\"}}; the log has no times.", args)
+	case j.Started.IsZero():
+		return finding.S("Delivered to {{.To}}{{if .Folder}}, folder {{.Folder}}{{end}}: {{.Where}} accepted it; the log has no times.", args)
 	case len(j.Recipients) > 1:
 		return finding.S("Delivered to all {{.N}} {{plural .N \"recipient\" \"recipients\"}}, the last at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	case args["Folder"] != "":
@@ -345,11 +349,11 @@ func lastSent(j *trace.Journey) *trace.Recipient {
 	return last
 }
 
-func clock(t time.Time) string {
+func clock(t time.Time) finding.Sentence {
 	if t.IsZero() {
-		return "?"
+		return finding.S("a time the log does not tell", nil)
 	}
-	return t.Format("2006-01-02 15:04:05 -0700")
+	return finding.Raw(t.Format("2006-01-02 15:04:05 -0700"))
 }
 
 // reached tells whether the log names a next host at all: Postfix says "none" where it found or reached no one.

@@ -41,7 +41,7 @@ func (l *List) Add(j *trace.Journey) {
 	if w.read != nil && j.State != trace.Delivered {
 		why = causeName(w.read)
 	}
-	row := finding.Cells(finding.Raw(clock(j.Started)), finding.Raw(id), finding.Raw(from), finding.Raw(recipientNames(j)), state(j.State), why)
+	row := finding.Cells(clock(j.Started), finding.Raw(id), finding.Raw(from), finding.Raw(recipientNames(j)), state(j.State), why)
 	v := stateVerdict(j.State)
 	row.Mark = &v
 	l.rows = append(l.rows, row)

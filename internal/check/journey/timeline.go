@@ -113,7 +113,11 @@ func stamp(t time.Time) string {
 	return t.Format("15:04:05")
 }
 
-func program(p string) string { return strings.TrimPrefix(p, "postfix/") }
+// program is a program without what all have in front, and without the user and the session that Dovecot puts behind.
+func program(p string) string {
+	p, _, _ = strings.Cut(strings.TrimPrefix(p, "postfix/"), "(")
+	return p
+}
 
 func verdict(st *trace.Step) (finding.Verdict, bool) {
 	switch st.EventKind() {

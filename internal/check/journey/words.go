@@ -227,6 +227,9 @@ func deliveryWords(st *trace.Step, args finding.Args) finding.Sentence {
 	case event.Sent, event.Relayed:
 		return sentWords(st, args)
 	case event.Deferred:
+		if st.Text == "" && st.Relay == "" {
+			return finding.S("it will be tried again", args)
+		}
 		return finding.S("{{.To}} put off{{if .Reached}} by {{.Where}}{{end}}: {{.Text}}", args)
 	case event.Bounced, event.Failed:
 		return finding.S("{{.To}} {{if .Reached}}refused by {{.Where}}{{else}}failed{{end}}: {{.Text}}", args)

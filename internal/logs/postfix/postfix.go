@@ -83,10 +83,15 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	id, rest := queueID(msg)
 	e.QueueID = id
 	d := daemonOf(e.Program)
-	if !known(d, e, rest) && !anyDaemon(e, rest) && !(d == otherDaemon || d == master) {
-		return logs.Unparsed
-	} else if e.Kind == event.None && (d == otherDaemon || d == master) && !unnamed(e, rest) {
-		return logs.Unparsed
+	switch {
+	case d == otherDaemon || d == master && string(e.Program) == "postfix":
+		if !unnamed(e, rest) && !anyDaemon(e, rest) {
+			return logs.Unparsed
+		}
+	case !known(d, e, rest) && !anyDaemon(e, rest):
+		if d != master || !unnamed(e, rest) {
+			return logs.Unparsed
+		}
 	}
 	if e.Kind != event.None {
 		sink.Event(e)

@@ -13,6 +13,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/logs/exim"
 	"github.com/mailwhy/mailwhy/internal/logs/fail2ban"
 	"github.com/mailwhy/mailwhy/internal/logs/haraka"
+	"github.com/mailwhy/mailwhy/internal/logs/maddy"
 	"github.com/mailwhy/mailwhy/internal/logs/opendkim"
 	"github.com/mailwhy/mailwhy/internal/logs/opendmarc"
 	"github.com/mailwhy/mailwhy/internal/logs/opensmtpd"
@@ -25,7 +26,9 @@ import (
 	"github.com/mailwhy/mailwhy/internal/logs/rspamd"
 	"github.com/mailwhy/mailwhy/internal/logs/sendmail"
 	"github.com/mailwhy/mailwhy/internal/logs/spamassassin"
+	"github.com/mailwhy/mailwhy/internal/logs/stalwart"
 	"github.com/mailwhy/mailwhy/internal/logs/system"
+	"github.com/mailwhy/mailwhy/internal/logs/zimbra"
 )
 
 // All gives the dialects in the order in which they are asked whose a program is. A new one is a line here. Policy
@@ -53,6 +56,9 @@ func All() []logs.Dialect {
 		proxmox.Dialect{},
 		cyrus.Dialect{},
 		courier.Dialect{},
+		zimbra.Dialect{},
+		stalwart.Dialect{},
+		maddy.Dialect{},
 		system.Dialect{},
 	}
 }
