@@ -232,7 +232,7 @@ func providerSection(f *Facts, in *Input) finding.Section {
 			break
 		}
 		delay := finding.Sentence{}
-		if p.Sent > 0 {
+		if p.delay > 0 { // Exim tells it only when asked to
 			delay = span(p.delay / time.Duration(p.Sent))
 		}
 		accepted := finding.Raw("–")

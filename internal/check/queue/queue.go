@@ -33,6 +33,7 @@ type Facts struct {
 	Domains    []Domain         `json:"domains"`
 	Causes     []Cause          `json:"causes"`
 	Senders    []Sender         `json:"senders"`
+	Held       int64            `json:"held"` // on hold (Postfix) or frozen (Exim)
 	Expiring   []Expiry         `json:"expiring"`
 	Lifetime   float64          `json:"lifetime_hours"`
 	Growth     *Growth          `json:"growth,omitempty"`
@@ -138,8 +139,11 @@ func (g *Gatherer) Entry(e *queue.Entry) {
 	}
 	g.old(e)
 	age := g.now.Sub(e.Arrived)
+	if held(e) {
+		g.f.Held++
+	}
 	for i, h := range horizons {
-		if left := g.lifetime - age; left <= h {
+		if left := g.lifetime - age; left <= h && !held(e) {
 			g.expire[i]++
 		}
 	}
@@ -153,6 +157,9 @@ func (g *Gatherer) Entry(e *queue.Entry) {
 		g.reason(d, r.Reason)
 	}
 }
+
+// held tells a message that the server leaves alone until somebody releases it: neither tried nor expired by its age.
+func held(e *queue.Entry) bool { return e.Queue == "hold" || e.Queue == "frozen" }
 
 func domainOf(addr string) string {
 	if i := strings.LastIndexByte(addr, '@'); i >= 0 {

@@ -40,6 +40,11 @@ func TestJudge(t *testing.T) {
 			}
 		}},
 		{rule: ruleExpiring, fill: func(g *Gatherer) { g.Entry(entry(99, "a@b.example", "x@c.example", "", 5*24*time.Hour-2*time.Hour)) }},
+		{rule: ruleHeld, fill: func(g *Gatherer) { // old as it is, it does not expire
+			e := entry(99, "a@b.example", "x@c.example", "", 5*24*time.Hour)
+			e.Queue = "hold"
+			g.Entry(e)
+		}},
 		{rule: ruleGrowing, before: &Snapshot{now.Add(-time.Hour), 10}, fill: func(g *Gatherer) {
 			for i := range 70 {
 				g.Entry(entry(i, fmt.Sprintf("v%d@mine.example", i), fmt.Sprintf("x@e%d.example", i), "", time.Minute))

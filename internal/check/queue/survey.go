@@ -13,7 +13,7 @@ import (
 )
 
 // Rules lists what this pack may say.
-var Rules = []*finding.Rule{ruleEmpty, ruleStuck, ruleExpiring, ruleGrowing, ruleBackscatter, ruleOneSender, ruleStrange}
+var Rules = []*finding.Rule{ruleEmpty, ruleStuck, ruleExpiring, ruleHeld, ruleGrowing, ruleBackscatter, ruleOneSender, ruleStrange}
 
 var (
 	ruleEmpty = &finding.Rule{
@@ -31,6 +31,12 @@ var (
 		Title: "messages about to expire", Says: "{{.N}} {{plural .N \"message expires\" \"messages expire\"}} within {{.Within}}",
 		Why:    "expired messages go back to their senders as undeliverable",
 		Repair: "mend the cause now, or raise the lifetime (Postfix maximal_queue_lifetime, Exim retry rules), then retry",
+	}
+	ruleHeld = &finding.Rule{
+		ID: "queue.held", Severity: finding.Note, Owner: finding.OwnerSelf,
+		Title: "messages on hold", Says: "{{.N}} {{plural .N \"message is\" \"messages are\"}} on hold or frozen: nothing is tried for {{plural .N \"it\" \"them\"}}",
+		Why:    "such messages stay until somebody releases or removes them; their senders hear nothing",
+		Repair: "look at one of them (postcat -q ID, exim -Mvh ID); release what is wanted, remove what is not",
 	}
 	ruleGrowing = &finding.Rule{
 		ID: "queue.growing", Severity: finding.Warning, Owner: finding.OwnerSelf,
@@ -103,6 +109,9 @@ func judge(s finding.Subject, f *Facts) []finding.Finding {
 			break
 		}
 	}
+	if f.Held > 0 {
+		out = append(out, ruleHeld.Failed(s, finding.Args{"N": f.Held}).Mend(release(f)...))
+	}
 	for _, d := range f.Domains {
 		if d.Total >= stuckMin && float64(d.Total) >= stuckShare*float64(f.Messages) && d.Reason != "" {
 			out = append(out, ruleStuck.Failed(finding.Domain(d.Name), finding.Args{"Domain": d.Name, "N": d.Total, "All": f.Messages, "Age": atLeast(d), "Reason": d.Reason}).
@@ -172,6 +181,17 @@ func retry(f *Facts, domain string) []finding.Step {
 		return []finding.Step{run("sendmail -q -v")}
 	}
 	return []finding.Step{run("sendmail -qR" + shell("@"+domain) + " -v")}
+}
+
+// release is the command that lets go all that is on hold.
+func release(f *Facts) []finding.Step {
+	switch {
+	case postfix(f):
+		return []finding.Step{run("postsuper -H ALL")}
+	case exim(f):
+		return []finding.Step{run("exiqgrep -z -i | xargs exim -Mt")}
+	}
+	return nil
 }
 
 func hold(f *Facts, domain string) []finding.Step {
