@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 
+	logcheck "github.com/mailwhy/mailwhy/internal/check/logs"
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
 )
@@ -67,20 +68,17 @@ func (a *app) piped() bool {
 
 // notRead names an input that could not be read, or not to its end.
 func (a *app) notRead(err error) {
-	args := finding.Args{"Error": err.Error()}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		args["Name"] = pe.Path
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			a.warn(finding.S("{{.Name}}: there is no such file", args))
-		case errors.Is(err, fs.ErrPermission):
-			a.warn(finding.S("{{.Name}}: no permission to read it", args))
-		default:
-			a.warn(finding.S("not read: {{.Error}}", args))
-		}
-	} else {
-		a.warn(finding.S("not read: {{.Error}}", args))
+	var named *logs.Error
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &named) && logcheck.Partly(err):
+		a.warn(finding.S("{{.Name}}: not read in full: {{.Why}}", finding.Args{"Name": named.Name, "Why": logcheck.Why(named.Err)}))
+	case errors.As(err, &named):
+		a.warn(finding.S("{{.Name}}: not read: {{.Why}}", finding.Args{"Name": named.Name, "Why": logcheck.Why(named.Err)}))
+	case errors.As(err, &path):
+		a.warn(finding.S("{{.Name}}: not read: {{.Why}}", finding.Args{"Name": path.Path, "Why": logcheck.Why(path.Err)}))
+	default:
+		a.warn(finding.S("not read: {{.Error}}", finding.Args{"Error": err.Error()}))
 	}
 	if a.status == exitOK {
 		a.status = exitUntested

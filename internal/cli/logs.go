@@ -161,14 +161,16 @@ func (a *app) sumNamed(ctx context.Context, names []string, errs []namedError, e
 	s = &summed{tally: tally.New(opt)}
 	var read []*logs.Input
 	for _, err := range errs {
-		s.files = append(s.files, logcheck.File{Name: err.name, Error: reason(err.err)})
+		f := logcheck.File{Name: err.name}
+		f.Unread(err.err)
+		s.files = append(s.files, f)
 	}
 	var mu sync.Mutex
 	for i, name := range names {
 		f := logcheck.File{Name: name}
 		in, err := a.openLog(name)
 		if err != nil {
-			f.Error = strings.TrimPrefix(reason(err), name+": ")
+			f.Unread(err)
 			s.files = append(s.files, f)
 			continue
 		}
@@ -192,7 +194,7 @@ func (a *app) sumNamed(ctx context.Context, names []string, errs []namedError, e
 			}
 		}
 		if err := s.tally.Scan(ctx, in, r, int32(i), &f.Lines); err != nil {
-			f.Error = strings.TrimPrefix(reason(err), name+": ")
+			f.Unread(err)
 		}
 		in.Close()
 		s.files = append(s.files, f)

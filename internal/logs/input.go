@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
@@ -42,14 +41,6 @@ type Input struct {
 	told   bool                  // years come from an earlier reading
 }
 
-// Errors about what cannot be a log. They are wrapped with the name of the input.
-var (
-	ErrDirectory = errors.New("is a directory")
-	ErrBinary    = errors.New("is binary, not a log")
-	ErrJournal   = errors.New("is a binary journal: use journalctl -o export, or journalctl -o json")
-	ErrEmpty     = errors.New("is empty")
-)
-
 // Open opens a file. An empty file, a directory and a binary file are errors that name it.
 func Open(name string) (*Input, error) {
 	f, err := os.Open(name)
@@ -58,7 +49,7 @@ func Open(name string) (*Input, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && st.IsDir() {
-		err = fmt.Errorf("%s: %w", name, ErrDirectory)
+		err = &Error{name, ErrDirectory}
 	}
 	if err != nil {
 		f.Close()
@@ -73,11 +64,11 @@ func Open(name string) (*Input, error) {
 	n, err := f.ReadAt(head, 0)
 	if err != nil && err != io.EOF {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, &Error{name, err}
 	}
 	if in.head = head[:n]; n == 0 {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", name, ErrEmpty)
+		return nil, &Error{name, ErrEmpty}
 	}
 	if in.Format = magic(in.head); in.Format == "plain" && !in.broken() {
 		if _, ok := sight(in.head, 0, true); ok {
@@ -154,13 +145,13 @@ func (in *Input) decode(br *bufio.Reader) (*Input, error) {
 	peek, _ := br.Peek(512)
 	if len(peek) == 0 {
 		in.Close()
-		return nil, fmt.Errorf("%s: %w", in.Name, ErrEmpty)
+		return nil, &Error{in.Name, ErrEmpty}
 	}
 	in.Format = magic(peek)
 	r, err := in.unpack(br)
 	if err != nil {
 		in.Close()
-		return nil, fmt.Errorf("%s: %w", in.Name, err)
+		return nil, &Error{in.Name, err}
 	}
 	text := bufio.NewReaderSize(r, 1<<16)
 	if b, _ := text.Peek(512); in.Format != "journal-export" && magic(b) == "journal-export" {
@@ -177,9 +168,9 @@ func (in *Input) decode(br *bufio.Reader) (*Input, error) {
 	if len(head) == 0 {
 		in.Close()
 		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("%s: %w", in.Name, err)
+			return nil, &Error{in.Name, err}
 		}
-		return nil, fmt.Errorf("%s: %w", in.Name, ErrEmpty)
+		return nil, &Error{in.Name, ErrEmpty}
 	}
 	if head[0] == '{' {
 		in.stream = newJSON(text, in.head)
@@ -227,7 +218,7 @@ func (in *Input) check() error {
 	}
 	if why != nil {
 		in.Close()
-		return fmt.Errorf("%s: %w", in.Name, why)
+		return &Error{in.Name, why}
 	}
 	return nil
 }
@@ -284,7 +275,8 @@ func (in *Input) Seekable() bool { return in.file != nil }
 func (in *Input) Blocks() int { return int((in.Size + BlockSize - 1) / BlockSize) }
 
 // Block reads the lines that begin in block i of a seekable input into buf, which grows as needed. base is the offset
-// of the first. Many goroutines may call it at once, each with a buffer of its own.
+// of the first. Many goroutines may call it at once, each with a buffer of its own. With ErrShorter, what is left of the block
+// is given.
 func (in *Input) Block(i int, buf []byte) (block []byte, base int64, err error) {
 	return ReadBlock(in.file, in.Size, i, buf)
 }
@@ -301,11 +293,15 @@ func ReadBlock(f io.ReaderAt, size int64, i int, buf []byte) (block []byte, base
 	if cap(buf) < BlockSize+slack+1 {
 		buf = make([]byte, BlockSize+slack+1)
 	}
-	n, err := f.ReadAt(buf[:min(int64(cap(buf)), size-from)], from)
+	want := min(int64(cap(buf)), size-from)
+	n, err := f.ReadAt(buf[:want], from)
 	if err != nil && err != io.EOF {
 		return nil, 0, err
 	}
 	b := buf[:n]
+	if int64(n) < want {
+		return shortened(b, i, from)
+	}
 	if i > 0 {
 		j := bytes.IndexByte(b, '\n')
 		if j < 0 || from+int64(j)+1 >= stop {
@@ -331,12 +327,21 @@ func ReadBlock(f io.ReaderAt, size int64, i int, buf []byte) (block []byte, base
 		m, err := f.ReadAt(more[len(b):], from+int64(len(b)))
 		if m == 0 {
 			if err == io.EOF || err == nil {
-				return b, from, nil
+				return b, from, ErrShorter
 			}
 			return nil, 0, err
 		}
 		b = more[:len(b)+m]
 	}
+}
+
+// shortened is a block of which only a part is there any more.
+func shortened(b []byte, i int, from int64) (block []byte, base int64, err error) {
+	if i > 0 {
+		_, rest, _ := bytes.Cut(b, []byte("\n"))
+		b, from = rest, from+int64(len(b)-len(rest))
+	}
+	return b[:bytes.LastIndexByte(b, '\n')+1], from, ErrShorter
 }
 
 // Each reads the whole input from its start in blocks of whole lines and gives each to fn with the offset of its first
@@ -346,12 +351,14 @@ func (in *Input) Each(fn func(block []byte, base int64) error) error {
 	if in.file != nil {
 		var buf []byte
 		for i := range in.Blocks() {
-			b, base, err := in.Block(i, buf)
-			if err == nil && len(b) > 0 {
-				err = fn(b, base)
+			b, base, broken := in.Block(i, buf)
+			if len(b) > 0 {
+				if err := fn(b, base); err != nil {
+					return err
+				}
 			}
-			if err != nil {
-				return err
+			if broken != nil {
+				return &Error{in.Name, broken}
 			}
 			if cap(b) > cap(buf) && cap(b) < 4*BlockSize {
 				buf = b[:cap(b)]
@@ -371,6 +378,7 @@ func (in *Input) Each(fn func(block []byte, base int64) error) error {
 func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int64) error) error {
 	buf := room(buffer(), 0)
 	have, base := 0, int64(0)
+	var over, tooLong bool // the rest of a line beyond all measure comes; there was one
 	_, watch := sight(in.head, 0, true)
 	defer func() {
 		if watch && !in.told {
@@ -380,6 +388,12 @@ func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int6
 	for {
 		n, err := fill(in.stream, buf[have:])
 		have += n
+		if over {
+			rest := stepOver(buf[:have])
+			over = len(rest) == 0
+			base += int64(have - len(rest))
+			have = copy(buf, rest)
+		}
 		end := bytes.LastIndexByte(buf[:have], '\n') + 1
 		if err != nil {
 			end = have
@@ -404,16 +418,25 @@ func (in *Input) EachOwned(buffer func() []byte, fn func(block []byte, base int6
 		case len(buf) < MaxLine:
 			buf = append(buf, make([]byte, len(buf))...)
 		default:
-			base += int64(have) // a line beyond all measure: its rest is stepped over
-			have = 0
+			base += int64(have)
+			have, over, tooLong = 0, true, true
+		}
+		if err == io.EOF && tooLong {
+			return &Error{in.Name, ErrTooLong}
 		}
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: broken after %d bytes of text: %w", in.Name, base, err)
+			return &Error{in.Name, &Broken{base, err}}
 		}
 	}
+}
+
+// stepOver gives what follows the end of the line.
+func stepOver(b []byte) []byte {
+	_, rest, _ := bytes.Cut(b, []byte("\n"))
+	return rest
 }
 
 // room gives a buffer of a block's size, b itself where it is that large, with space behind the first bytes.

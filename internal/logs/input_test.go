@@ -3,6 +3,7 @@ package logs
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -214,4 +215,67 @@ func FuzzPrefix(f *testing.F) {
 		io.Copy(io.Discard, newExport(bufio.NewReader(bytes.NewReader(line))))
 		io.Copy(io.Discard, newUTF16(bufio.NewReader(bytes.NewReader(line))))
 	})
+}
+
+// TestLineBeyondAllMeasure: its rest is stepped over and told, and what stands before and behind it is given.
+func TestLineBeyondAllMeasure(t *testing.T) {
+	long := io.LimitReader(endless('x'), 3*MaxLine)
+	in, err := FromReader("log", io.MultiReader(strings.NewReader("first\n"), long, strings.NewReader("\nlast\nend\n")), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var got []string
+	err = in.Each(func(b []byte, base int64) error {
+		for line := range bytes.Lines(b) {
+			got = append(got, string(line))
+		}
+		return nil
+	})
+	if !errors.Is(err, ErrTooLong) || !slices.Equal(got, []string{"first\n", "last\n", "end\n"}) {
+		t.Errorf("%d lines, error %v", len(got), err)
+	}
+}
+
+type endless byte
+
+func (e endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(e)
+	}
+	return len(b), nil
+}
+
+// TestFileThatBecameShorter: what is left of it is given, and told.
+func TestFileThatBecameShorter(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(name, []byte(strings.Repeat("a line\n", BlockSize/3)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if err := os.Truncate(name, 7*1000+3); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = in.Each(func(b []byte, _ int64) error {
+		n += bytes.Count(b, []byte("a line\n"))
+		return nil
+	})
+	if n != 1000 || !errors.Is(err, ErrShorter) {
+		t.Errorf("%d lines, error %v", n, err)
+	}
+}
+
+// TestOddLines are counted and read all the same.
+func TestOddLines(t *testing.T) {
+	r := NewReader(Clock{Local: time.UTC}, nil)
+	text := "Nov 22 10:00:00 mx1 x: fine\nNov 22 10:00:00 mx1 x: \x00\nNov 22 10:00:00 mx1 x: \xff\n" + strings.Repeat("l", LongLine+1) + "\nNov 22 10:00:00 mx1 x: cut"
+	r.Block([]byte(text), 0, 0, event.SinkFunc(func(*event.Event) {}))
+	if want := (Odd{Long: 1, NUL: 1, Invalid: 1, Cut: 1}); r.Odd != want || r.Lines != 5 {
+		t.Errorf("%+v, %d lines", r.Odd, r.Lines)
+	}
 }

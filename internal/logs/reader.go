@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/mailwhy/mailwhy/internal/event"
 )
@@ -14,6 +15,28 @@ type Counts struct {
 	Mail     int64 `json:"mail"`     // understood lines of mail programs
 	Foreign  int64 `json:"foreign"`  // lines of other programs
 	Unparsed int64 `json:"unparsed"` // mail lines nobody understood
+	Odd
+}
+
+// Odd counts lines that are not as a log's should be. They are read all the same.
+type Odd struct {
+	Long    int64 `json:"long,omitempty"`    // longer than LongLine
+	NUL     int64 `json:"nul,omitempty"`     // with NUL bytes: the log was cut while it was written, or the machine fell
+	Invalid int64 `json:"invalid,omitempty"` // not UTF-8
+	Cut     int64 `json:"cut,omitempty"`     // without its end: the last one of the input
+	Back    int64 `json:"back,omitempty"`    // much earlier than the one before; counted by summaries
+}
+
+// LongLine is more than any mail program writes, in bytes.
+const LongLine = 64 << 10
+
+// Add sums.
+func (o *Odd) Add(p Odd) {
+	o.Long += p.Long
+	o.NUL += p.NUL
+	o.Invalid += p.Invalid
+	o.Cut += p.Cut
+	o.Back += p.Back
 }
 
 // Add sums.
@@ -23,6 +46,7 @@ func (c *Counts) Add(d Counts) {
 	c.Mail += d.Mail
 	c.Foreign += d.Foreign
 	c.Unparsed += d.Unparsed
+	c.Odd.Add(d.Odd)
 }
 
 // Reader turns lines into events. One goroutine uses one Reader; make as many as there are goroutines with Clone.
@@ -68,14 +92,32 @@ func (r *Reader) Clone() *Reader {
 
 // Block reads a block of whole lines; base is the offset of its first byte. The last line may lack its end.
 func (r *Reader) Block(block []byte, source int32, base int64, sink event.Sink) {
+	odd := bytes.IndexByte(block, 0) >= 0 || !utf8.Valid(block)
 	for off := 0; off < len(block); {
 		n := bytes.IndexByte(block[off:], '\n')
 		end := off + n
 		if n < 0 {
 			n, end = len(block)-off, len(block)
+			r.Cut++
+		}
+		if odd || n > LongLine {
+			r.Odd.look(block[off:end])
 		}
 		r.Line(block[off:end], source, base+int64(off), sink)
 		off += n + 1
+	}
+}
+
+// look counts what is odd about a line.
+func (o *Odd) look(line []byte) {
+	if len(line) > LongLine {
+		o.Long++
+	}
+	if bytes.IndexByte(line, 0) >= 0 {
+		o.NUL++
+	}
+	if !utf8.Valid(line) {
+		o.Invalid++
 	}
 }
 

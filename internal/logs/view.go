@@ -2,7 +2,6 @@ package logs
 
 import (
 	"bytes"
-	"fmt"
 	"runtime/debug"
 )
 
@@ -75,7 +74,7 @@ func (v *View) Guard(fn func()) (err error) {
 	defer func() {
 		fault := recover()
 		if _, ok := fault.(interface{ Addr() uintptr }); ok && v.text != nil {
-			err = fmt.Errorf("%s: became shorter while it was read", v.in.Name)
+			err = &Error{v.in.Name, ErrShorter}
 		} else if fault != nil {
 			panic(fault)
 		}

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sort"
 	"sync"
@@ -242,7 +243,10 @@ func (s *scan) pass(ctx context.Context, vs []*visitor, feed func(context.Contex
 func (s *scan) fail(src *source, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	src.err, src.lost = err, true
+	if src.err == nil {
+		src.err = err
+	}
+	src.lost = src.lost || !errors.Is(err, logs.ErrShorter) // what is left of it is searched
 }
 
 // noteTrouble keeps the first error of what was put aside.

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -234,7 +233,7 @@ func (s *scan) readAgain(ctx context.Context, streams []int32, tasks chan<- task
 				}
 				src := s.sources[streams[n]]
 				if err := s.wantedOf(ctx, streams[n], src, tasks); err != nil {
-					s.fail(src, fmt.Errorf("%s: %w", src.in.Name, err))
+					s.fail(src, &logs.Error{Name: src.in.Name, Err: err})
 				}
 			}
 		})

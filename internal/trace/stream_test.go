@@ -3,6 +3,7 @@ package trace
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/mailwhy/mailwhy/internal/logs"
 	"github.com/mailwhy/mailwhy/internal/trace/dialects"
 )
 
@@ -149,8 +151,19 @@ func TestLogThatBecameShorter(t *testing.T) {
 	if err := os.Truncate(name, int64(len(text)/2)); err != nil {
 		t.Fatal(err)
 	}
-	f := look(t, inputs, "wang@partner.example", 2)
+	q, err := ParseQuery("wang@partner.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Scan(context.Background(), inputs, q, Options{Dialects: dialects.All(), Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
 	if f.Lines != len(world["bounced"]) {
 		t.Errorf("%d of %d lines", f.Lines, len(world["bounced"]))
+	}
+	if len(f.Errors) != 1 || !errors.Is(f.Errors[0], logs.ErrShorter) {
+		t.Errorf("errors %v", f.Errors)
 	}
 }

@@ -45,8 +45,7 @@ func (v *visitor) do(t task) {
 	}
 	b, base, err := logs.ReadBlock(src.text, src.size, int(t.block.start/logs.BlockSize), v.buf)
 	if err != nil {
-		v.s.fail(src, err)
-		return
+		v.s.fail(src, &logs.Error{Name: src.in.Name, Err: err})
 	}
 	if cap(b) > cap(v.buf) && cap(b) < 4*logs.BlockSize {
 		v.buf = b[:cap(b)]

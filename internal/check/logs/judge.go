@@ -37,35 +37,21 @@ type judging struct {
 
 func (j *judging) say(f finding.Finding) { j.out = append(j.out, f) }
 
-// because says why a log could not be read, in the reader's language where the reason is one of ours.
-func because(text string) finding.Sentence {
-	switch text {
-	case lines.ErrBinary.Error():
-		return finding.S("it is binary, not a log", nil)
-	case lines.ErrEmpty.Error():
-		return finding.S("it is empty", nil)
-	case lines.ErrDirectory.Error():
-		return finding.S("it is a folder", nil)
-	case "no such file or directory":
-		return finding.S("there is no such file", nil)
-	case "permission denied":
-		return finding.S("permission denied", nil)
-	}
-	return finding.Raw(text)
-}
-
 func (j *judging) inputs() {
 	for _, file := range j.f.Files {
 		s := finding.Subject{Kind: finding.KindFile, Name: file.Name}
 		switch {
+		case file.Error != "" && Partly(file.err):
+			j.say(ruleRead.Untested(s, finding.S("{{.File}} could not be read in full: {{.Text}}", finding.Args{"File": file.Name, "Text": file.why()})))
 		case file.Error != "":
-			j.say(ruleRead.Untested(s, finding.S("{{.File}} could not be read: {{.Text}}", finding.Args{"File": file.Name, "Text": because(file.Error)})))
+			j.say(ruleRead.Untested(s, finding.S("{{.File}} could not be read: {{.Text}}", finding.Args{"File": file.Name, "Text": file.why()})))
 		case file.Lines.Mail == 0:
 			j.say(ruleRead.Failed(s, finding.Args{"File": file.Name}).
 				Saw(finding.S("{{.N}} {{plural .N \"line\" \"lines\"}}, none of a mail program", finding.Args{"N": file.Lines.Lines}), finding.S("lines of Postfix, Exim, Sendmail, Dovecot …", nil)))
 		default:
 			j.say(ruleRead.Passed(s, finding.Args{"Mail": file.Lines.Mail}))
 		}
+		j.odd(s, file.Lines.Odd)
 	}
 	all := j.f.Lines.Mail + j.f.Lines.Unparsed
 	switch {
@@ -73,6 +59,18 @@ func (j *judging) inputs() {
 		j.say(ruleUnparsed.Failed(j.subject, finding.Args{"N": j.f.Lines.Unparsed, "All": all}))
 	case all > 0:
 		j.say(ruleUnparsed.Passed(j.subject, nil))
+	}
+}
+
+// odd names the lines of a file that are not as a log's should be.
+func (j *judging) odd(s finding.Subject, o lines.Odd) {
+	for _, kind := range []struct {
+		name string
+		n    int64
+	}{{"long", o.Long}, {"nul", o.NUL}, {"invalid", o.Invalid}, {"cut", o.Cut}, {"back", o.Back}} {
+		if kind.n > 0 {
+			j.say(ruleOdd.Failed(s, finding.Args{"File": s.Name, "Kind": kind.name, "N": kind.n}))
+		}
 	}
 }
 

@@ -7,6 +7,9 @@
 package logs
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"net/netip"
 	"time"
 
@@ -22,6 +25,64 @@ type File struct {
 	Format string      `json:"format,omitempty"` // plain, gzip, zstd, …
 	Lines  logs.Counts `json:"lines"`
 	Error  string      `json:"error,omitempty"` // why it was not read, or not to its end
+	err    error
+}
+
+// Unread notes why a file was not read, or not to its end.
+func (f *File) Unread(err error) {
+	f.err = err
+	var named *logs.Error
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &named):
+		err = named.Err
+	case errors.As(err, &path):
+		err = path.Err
+	}
+	f.Error = err.Error()
+}
+
+func (f *File) why() finding.Sentence {
+	if f.err == nil {
+		return finding.Raw(f.Error)
+	}
+	return Why(f.err)
+}
+
+// Partly tells whether some of the log could be read.
+func Partly(err error) bool {
+	var broken *logs.Broken
+	return errors.As(err, &broken) || errors.Is(err, logs.ErrShorter) || errors.Is(err, logs.ErrTooLong)
+}
+
+// Why says why a log cannot be read, in the reader's language where the reason is one people meet.
+func Why(err error) finding.Sentence {
+	var broken *logs.Broken
+	switch {
+	case errors.As(err, &broken):
+		args := finding.Args{"Size": finding.Size(broken.After), "Error": broken.Err.Error()}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return finding.S("it is incomplete: it ends in the midst, after {{.Size}} of text", args)
+		}
+		return finding.S("it is damaged after {{.Size}} of text: {{.Error}}", args)
+	case errors.Is(err, logs.ErrBinary):
+		return finding.S("it is binary, not a log", nil)
+	case errors.Is(err, logs.ErrJournal):
+		return finding.S("it is a binary journal: journalctl -o export makes it a log", nil)
+	case errors.Is(err, logs.ErrEmpty):
+		return finding.S("it is empty", nil)
+	case errors.Is(err, logs.ErrDirectory):
+		return finding.S("it is a folder", nil)
+	case errors.Is(err, logs.ErrShorter):
+		return finding.S("it became shorter while it was read", nil)
+	case errors.Is(err, logs.ErrTooLong):
+		return finding.S("it has a line of more than 16 MB, which was stepped over", nil)
+	case errors.Is(err, fs.ErrNotExist):
+		return finding.S("there is no such file", nil)
+	case errors.Is(err, fs.ErrPermission):
+		return finding.S("permission denied", nil)
+	}
+	return finding.Raw(err.Error())
 }
 
 // Place is where an address is, from a database the admin gave.

@@ -4,7 +4,7 @@ import "github.com/mailwhy/mailwhy/internal/finding"
 
 // Rules lists what this pack may say.
 var Rules = []*finding.Rule{
-	ruleRead, ruleUnparsed, ruleBounceBurst, ruleDeferralWave, ruleDead, ruleAcceptance, ruleAcceptanceDrop, ruleSilent, ruleQueueGrowth, ruleBruteForce,
+	ruleRead, ruleUnparsed, ruleOdd, ruleBounceBurst, ruleDeferralWave, ruleDead, ruleAcceptance, ruleAcceptanceDrop, ruleSilent, ruleQueueGrowth, ruleBruteForce,
 	ruleBruteForceNetwork, ruleSpraying, ruleCompromised, ruleTravel, ruleRelayAttempts, ruleTLSOld, ruleTLSFailed, ruleResources, ruleDying,
 }
 
@@ -23,6 +23,17 @@ var (
 		Says:  "{{.N}} of {{.All}} mail {{plural .All \"line\" \"lines\"}} {{plural .N \"was\" \"were\"}} not understood (--unparsed shows {{plural .N \"it\" \"them\"}})",
 		OK:    "every mail line was understood",
 		Why:   "numbers that stand in those lines are missing here",
+	}
+	ruleOdd = &finding.Rule{
+		ID: "logs.odd-lines", Severity: finding.Note, Owner: finding.OwnerNobody,
+		Title: "lines that are not as a log's should be",
+		Says: "{{.File}}: " +
+			"{{if eq .Kind \"long\"}}{{.N}} {{plural .N \"line is\" \"lines are\"}} longer than 64 kB" +
+			"{{else if eq .Kind \"nul\"}}{{.N}} {{plural .N \"line has\" \"lines have\"}} NUL bytes" +
+			"{{else if eq .Kind \"invalid\"}}{{.N}} {{plural .N \"line is\" \"lines are\"}} not UTF-8" +
+			"{{else if eq .Kind \"cut\"}}the last line has no end" +
+			"{{else}}time goes back by more than 90 minutes {{plural .N \"once\" \"several times\"}} ({{.N}}){{end}}",
+		Why: "NUL bytes and a last line without an end come from a log that was cut or a machine that fell while it was written; time that goes back, from a clock that was set or from several logs in one file. What could be read of them was",
 	}
 	ruleBounceBurst = &finding.Rule{
 		ID: "logs.bounce-burst", Severity: finding.Warning, Owner: finding.OwnerSelf,

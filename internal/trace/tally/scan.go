@@ -45,6 +45,7 @@ func (t *Tally) Scan(ctx context.Context, in *logs.Input, r *logs.Reader, source
 		defer close(todo)
 		failed = feed(ctx, in, free, todo, order)
 	}()
+	t.at, t.back = 0, 0
 	for j := range order {
 		<-j.done
 		if j.err != nil && broken == nil {
@@ -56,6 +57,7 @@ func (t *Tally) Scan(ctx context.Context, in *logs.Input, r *logs.Reader, source
 	for range workers {
 		counts.Add(<-sums)
 	}
+	counts.Back += t.back
 	return errors.Join(broken, failed)
 }
 
@@ -67,7 +69,7 @@ func (j *job) work(in *logs.Input, reader *logs.Reader, source int32) {
 			j.buf = j.text[:cap(j.text)]
 		}
 	}
-	if j.err == nil {
+	if len(j.text) > 0 { // of a file that became shorter, what is left
 		reader.Block(j.text, source, j.base, j.part)
 	}
 	j.done <- struct{}{}

@@ -30,6 +30,8 @@ type Tally struct {
 	msgs  messages
 	key   []byte // of a reason, used again
 	hours map[int64]*Hour
+	at    int64 // time of the last event of the input
+	back  int64 // how often the input went back in time
 	now   *Hour // the hour of the last event
 	nowAt int64
 
@@ -86,10 +88,19 @@ func (t *Tally) Part() *Part {
 	return p
 }
 
+// backwards is how much earlier than the one before an event is where a clock was set back. The end of summer time is less.
+const backwards = int64(90 * time.Minute)
+
 // Join adds a part. Parts must come in the order of the log; the slices in a part may be reused afterwards.
 func (t *Tally) Join(p *Part) {
 	for i := range p.recs {
 		r := &p.recs[i]
+		if r.at != 0 {
+			if r.at < t.at-backwards {
+				t.back++
+			}
+			t.at = r.at
+		}
 		t.clock(r.at)
 		t.one(r)
 	}
