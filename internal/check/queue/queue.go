@@ -28,7 +28,8 @@ type Facts struct {
 	Bytes      int64            `json:"bytes"`
 	Strange    int64            `json:"strange_lines"`
 	ByQueue    map[string]int64 `json:"by_queue"`
-	Bounces    int64            `json:"bounces"` // messages from the null sender
+	Bounces    int64            `json:"bounces"`              // messages from the null sender
+	BouncesTo  *Sender          `json:"bounces_to,omitempty"` // who gets most of them
 	Oldest     []Old            `json:"oldest"`
 	Domains    []Domain         `json:"domains"`
 	Causes     []Cause          `json:"causes"`
@@ -50,10 +51,11 @@ type Old struct {
 
 // Domain is a destination and how long its messages have waited. Ages has a number per column of the age table.
 type Domain struct {
-	Name   string  `json:"domain"`
-	Total  int64   `json:"total"`
-	Ages   []int64 `json:"ages"`
-	Reason string  `json:"reason,omitempty"` // the most recent one
+	Name   string        `json:"domain"`
+	Total  int64         `json:"total"`
+	Ages   []int64       `json:"ages"`
+	Oldest time.Duration `json:"oldest_ns"`
+	Reason string        `json:"reason,omitempty"` // the most recent one
 }
 
 // Cause is why messages wait, over all wordings.
@@ -106,6 +108,7 @@ type Gatherer struct {
 	lifetime time.Duration
 	domains  map[string]*Domain
 	senders  map[string]int64
+	told     map[string]int64 // recipients of bounces
 	reasons  map[string]*reason
 	expire   [3]int64
 }
@@ -117,7 +120,7 @@ type reason struct {
 
 // NewGatherer makes one. now is the time of the listing; lifetime is how long the server keeps trying.
 func NewGatherer(now time.Time, lifetime time.Duration) *Gatherer {
-	return &Gatherer{now: now, lifetime: lifetime, domains: map[string]*Domain{}, senders: map[string]int64{}, reasons: map[string]*reason{},
+	return &Gatherer{now: now, lifetime: lifetime, domains: map[string]*Domain{}, senders: map[string]int64{}, told: map[string]int64{}, reasons: map[string]*reason{},
 		f: Facts{At: now, ByQueue: map[string]int64{}, Lifetime: lifetime.Hours()}}
 }
 
@@ -133,10 +136,11 @@ func (g *Gatherer) Entry(e *queue.Entry) {
 	if sender == "" {
 		sender = "<>"
 		g.f.Bounces++
+		for _, r := range e.Recipients {
+			count(g.told, strings.ToLower(r.Address))
+		}
 	}
-	if _, known := g.senders[sender]; known || len(g.senders) < keysAtMost {
-		g.senders[sender]++
-	}
+	count(g.senders, sender)
 	g.old(e)
 	age := g.now.Sub(e.Arrived)
 	if held(e) {
@@ -161,6 +165,13 @@ func (g *Gatherer) Entry(e *queue.Entry) {
 // held tells a message that the server leaves alone until somebody releases it: neither tried nor expired by its age.
 func held(e *queue.Entry) bool { return e.Queue == "hold" || e.Queue == "frozen" }
 
+// count counts a word in a table of a bounded number of words.
+func count(m map[string]int64, word string) {
+	if _, known := m[word]; known || len(m) < keysAtMost {
+		m[word]++
+	}
+}
+
 func domainOf(addr string) string {
 	if i := strings.LastIndexByte(addr, '@'); i >= 0 {
 		return strings.ToLower(addr[i+1:])
@@ -178,6 +189,7 @@ func (g *Gatherer) domain(name string, age time.Duration, why string) {
 		g.domains[name] = d
 	}
 	d.Total++
+	d.Oldest = max(d.Oldest, age)
 	i := 0
 	for i < len(Ages) && age >= time.Duration(Ages[i])*time.Minute {
 		i++
@@ -233,6 +245,11 @@ func (g *Gatherer) Facts(sum queue.Summary, before *Snapshot, know *knowledge.Ba
 	slices.SortFunc(f.Senders, func(a, b Sender) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Address, b.Address))
 	})
+	for to, n := range g.told {
+		if b := f.BouncesTo; b == nil || n > b.Count || n == b.Count && to < b.Address {
+			f.BouncesTo = &Sender{to, n}
+		}
+	}
 	f.Causes = g.causes(know)
 	for i, h := range horizons {
 		f.Expiring = append(f.Expiring, Expiry{h.Hours(), g.expire[i]})

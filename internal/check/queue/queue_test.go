@@ -55,6 +55,14 @@ func TestJudge(t *testing.T) {
 				g.Entry(entry(i, "", fmt.Sprintf("x@forged%d.example", i), "connect to forged: Connection refused", time.Minute))
 			}
 		}},
+		{rule: ruleBounceStorm, fill: func(g *Gatherer) {
+			for i := range 30 {
+				g.Entry(entry(i, "", "news@mine.example", "", time.Minute))
+			}
+			for i := range 4 {
+				g.Entry(entry(i, "", fmt.Sprintf("x@other%d.example", i), "", time.Minute))
+			}
+		}},
 		{rule: ruleOneSender, fill: func(g *Gatherer) {
 			for i := range 60 {
 				g.Entry(entry(i, "news@mine.example", fmt.Sprintf("x@f%d.example", i), "", time.Minute))
@@ -100,6 +108,21 @@ func TestFacts(t *testing.T) {
 	}
 	if len(f.Causes) != 1 || f.Causes[0].ID != "greylisted" || f.Causes[0].Count != 10 {
 		t.Errorf("causes %+v", f.Causes)
+	}
+}
+
+// exiqgrep takes regular expressions, holds senders in angle brackets, and the whole address must match.
+func TestPrintedEximSelections(t *testing.T) {
+	f := &Facts{Format: queue.EximText}
+	for _, c := range []struct{ got, want string }{
+		{holdSender(f, "li+a@mine.example")[0].New, `exiqgrep -i -f '^<li\+a@mine\.example>$' | xargs exim -Mf`},
+		{remove(f, "<>")[0].New, `exiqgrep -i -f '^<>$' | xargs exim -Mrm`},
+		{removeDomain(f, "partner.example")[0].New, `exiqgrep -i -r '@partner\.example$' | xargs exim -Mrm`},
+		{removeBounces(f, "news@mine.example")[0].New, `exiqgrep -i -f '^<>$' -r '^news@mine\.example$' | xargs exim -Mrm`},
+	} {
+		if c.got != c.want {
+			t.Errorf("got  %s\nwant %s", c.got, c.want)
+		}
 	}
 }
 

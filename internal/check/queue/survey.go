@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // Rules lists what this pack may say.
-var Rules = []*finding.Rule{ruleEmpty, ruleStuck, ruleExpiring, ruleHeld, ruleGrowing, ruleBackscatter, ruleOneSender, ruleStrange}
+var Rules = []*finding.Rule{ruleEmpty, ruleStuck, ruleExpiring, ruleHeld, ruleGrowing, ruleBackscatter, ruleBounceStorm, ruleOneSender, ruleStrange}
 
 var (
 	ruleEmpty = &finding.Rule{
@@ -24,7 +25,7 @@ var (
 		ID: "queue.stuck-destination", Severity: finding.Warning, Owner: finding.OwnerServer,
 		Title: "destination that holds the queue", Says: "{{.Domain}} holds {{.N}} of {{.All}} {{plural .All \"message\" \"messages\"}}, the oldest for {{.Age}}: {{.Reason}}",
 		Why:    "a destination that takes nothing fills the queue and slows everything else",
-		Repair: "test the destination; hold its messages if it needs more time, remove them if it is gone",
+		Repair: "test the destination; then, in the order of the commands: try its messages again, hold them if it needs more time, remove them if it is gone",
 	}
 	ruleExpiring = &finding.Rule{
 		ID: "queue.expiring", Severity: finding.Error, Owner: finding.OwnerSelf,
@@ -52,11 +53,17 @@ var (
 		Repair: "refuse unknown recipients and spam during the SMTP session instead of bouncing later",
 		Refs:   []finding.Ref{finding.RFC(5321, "6.2")},
 	}
+	ruleBounceStorm = &finding.Rule{
+		ID: "queue.bounce-storm", Severity: finding.Warning, Owner: finding.OwnerSelf,
+		Title: "bounces without end to one address", Says: "{{.N}} of {{.Bounces}} {{plural .Bounces \"bounce\" \"bounces\"}} that cannot be delivered {{plural .N \"goes\" \"go\"}} to {{.To}}",
+		Why:    "a mailing fails and its sender cannot be told, or someone sends with this address as sender",
+		Repair: "see what that address sent; if it was not one of your users, refuse what caused the bounces during the SMTP session, then remove them",
+	}
 	ruleOneSender = &finding.Rule{
 		ID: "queue.one-sender", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title: "one sender fills the queue", Says: "{{.Sender}} has {{.N}} of {{.All}} {{plural .All \"message\" \"messages\"}} in the queue",
 		Why:    "a single account that fills the queue is a newsletter without limits or an account in foreign hands",
-		Repair: "ask the sender; lock the account if it was not them; then hold or remove the messages",
+		Repair: "ask the sender; lock the account if it was not them; then hold the messages (first command) or remove them (second)",
 	}
 	ruleStrange = &finding.Rule{
 		ID: "queue.strange-lines", Severity: finding.Note, Owner: finding.OwnerNobody,
@@ -69,6 +76,7 @@ const (
 	stuckShare, stuckMin         = 0.2, 20
 	growingMin                   = 50
 	backscatterShare, backMin    = 0.5, 20
+	stormShare                   = 0.5 // of the bounces, to one address
 	oneSenderShare, oneSenderMin = 0.5, 50
 )
 
@@ -114,7 +122,7 @@ func judge(s finding.Subject, f *Facts) []finding.Finding {
 	}
 	for _, d := range f.Domains {
 		if d.Total >= stuckMin && float64(d.Total) >= stuckShare*float64(f.Messages) && d.Reason != "" {
-			out = append(out, ruleStuck.Failed(finding.Domain(d.Name), finding.Args{"Domain": d.Name, "N": d.Total, "All": f.Messages, "Age": atLeast(d), "Reason": d.Reason}).
+			out = append(out, ruleStuck.Failed(finding.Domain(d.Name), finding.Args{"Domain": d.Name, "N": d.Total, "All": f.Messages, "Age": d.Oldest, "Reason": d.Reason}).
 				With(finding.Evidence{Source: "queue", Place: d.Name, At: f.At, Raw: d.Reason}).
 				Mend(actions(f, d.Name)...).Prove(finding.Cmd("deliver", "postmaster@"+d.Name)))
 		}
@@ -126,29 +134,22 @@ func judge(s finding.Subject, f *Facts) []finding.Finding {
 	default:
 		out = append(out, ruleGrowing.Passed(s, nil))
 	}
-	if f.Bounces >= backMin && float64(f.Bounces) >= backscatterShare*float64(f.Messages) {
+	if b := f.BouncesTo; b != nil && b.Count >= backMin && float64(b.Count) >= stormShare*float64(f.Bounces) {
+		out = append(out, ruleBounceStorm.Failed(finding.Subject{Kind: finding.KindAddress, Name: b.Address}, finding.Args{"N": b.Count, "Bounces": f.Bounces, "To": b.Address}).
+			Mend(removeBounces(f, b.Address)...).Prove(finding.Cmd("trace", b.Address)))
+	} else if f.Bounces >= backMin && float64(f.Bounces) >= backscatterShare*float64(f.Messages) {
 		out = append(out, ruleBackscatter.Failed(s, finding.Args{"N": f.Bounces, "All": f.Messages, "Domains": len(f.Domains)}).Mend(remove(f, "<>")...))
 	}
 	for _, x := range f.Senders {
 		if x.Address != "<>" && x.Count >= oneSenderMin && float64(x.Count) >= oneSenderShare*float64(f.Messages) {
 			out = append(out, ruleOneSender.Failed(finding.Subject{Kind: finding.KindAddress, Name: x.Address},
-				finding.Args{"Sender": x.Address, "N": x.Count, "All": f.Messages}).Mend(holdSender(f, x.Address)...).Prove(finding.Cmd("trace", x.Address)))
+				finding.Args{"Sender": x.Address, "N": x.Count, "All": f.Messages}).Mend(append(holdSender(f, x.Address), remove(f, x.Address)...)...).Prove(finding.Cmd("trace", x.Address)))
 		}
 	}
 	if f.Strange > 0 {
 		out = append(out, ruleStrange.Failed(s, finding.Args{"N": f.Strange}))
 	}
 	return out
-}
-
-// atLeast is the lower bound of the oldest column a domain has messages in.
-func atLeast(d Domain) time.Duration {
-	for i := len(d.Ages) - 1; i > 0; i-- {
-		if d.Ages[i] > 0 {
-			return time.Duration(Ages[i-1]) * time.Minute
-		}
-	}
-	return 0
 }
 
 // shell quotes a word for the printed commands.
@@ -172,7 +173,7 @@ func retry(f *Facts, domain string) []finding.Step {
 	case postfix(f) && domain == "":
 		return []finding.Step{run("postqueue -f")}
 	case postfix(f):
-		return []finding.Step{run("postqueue -s " + shell(domain))}
+		return []finding.Step{run(fmt.Sprintf(jqDomain, shell(domain)) + " | xargs -n 1 postqueue -i")}
 	case exim(f) && domain == "":
 		return []finding.Step{run("exim -qff")}
 	case exim(f):
@@ -199,7 +200,7 @@ func hold(f *Facts, domain string) []finding.Step {
 	case postfix(f):
 		return []finding.Step{run(fmt.Sprintf(jqDomain, shell(domain)) + " | postsuper -h -")}
 	case exim(f):
-		return []finding.Step{run("exiqgrep -i -r " + shell("@"+domain) + " | xargs exim -Mf")}
+		return []finding.Step{run(eximTo(domain) + " | xargs exim -Mf")}
 	}
 	return []finding.Step{run("sendmail -qR" + shell("@"+domain) + " -Q" + shell("held by the administrator"))}
 }
@@ -209,7 +210,7 @@ func removeDomain(f *Facts, domain string) []finding.Step {
 	case postfix(f):
 		return []finding.Step{run(fmt.Sprintf(jqDomain, shell(domain)) + " | postsuper -d -")}
 	case exim(f):
-		return []finding.Step{run("exiqgrep -i -r " + shell("@"+domain) + " | xargs exim -Mrm")}
+		return []finding.Step{run(eximTo(domain) + " | xargs exim -Mrm")}
 	}
 	return nil
 }
@@ -220,7 +221,7 @@ func remove(f *Facts, sender string) []finding.Step {
 	case postfix(f):
 		return []finding.Step{run(bySender(sender) + " | postsuper -d -")}
 	case exim(f):
-		return []finding.Step{run("exiqgrep -i -f " + shell("^"+sender+"$") + " | xargs exim -Mrm")}
+		return []finding.Step{run(eximFrom(sender) + " | xargs exim -Mrm")}
 	}
 	return nil
 }
@@ -230,9 +231,29 @@ func holdSender(f *Facts, sender string) []finding.Step {
 	case postfix(f):
 		return []finding.Step{run(bySender(sender) + " | postsuper -h -")}
 	case exim(f):
-		return []finding.Step{run("exiqgrep -i -f " + shell("^"+sender+"$") + " | xargs exim -Mf")}
+		return []finding.Step{run(eximFrom(sender) + " | xargs exim -Mf")}
 	}
 	return []finding.Step{run("sendmail -qS" + shell(sender) + " -Q" + shell("held by the administrator"))}
+}
+
+// removeBounces are the commands that remove the bounces to an address.
+func removeBounces(f *Facts, to string) []finding.Step {
+	switch {
+	case postfix(f):
+		return []finding.Step{run("postqueue -j | jq -r --arg t " + shell(to) + ` 'select((.sender == "" or .sender == "MAILER-DAEMON") and any(.recipients[]; .address | ascii_downcase == $t)) | .queue_id' | postsuper -d -`)}
+	case exim(f):
+		return []finding.Step{run(eximFrom("<>") + " -r " + shell("^"+regexp.QuoteMeta(to)+"$") + " | xargs exim -Mrm")}
+	}
+	return nil
+}
+
+// eximTo and eximFrom select by regular expressions; a sender stands in angle brackets there.
+func eximTo(domain string) string {
+	return "exiqgrep -i -r " + shell("@"+regexp.QuoteMeta(domain)+"$")
+}
+
+func eximFrom(sender string) string {
+	return "exiqgrep -i -f " + shell("^<"+regexp.QuoteMeta(strings.Trim(sender, "<>"))+">$")
 }
 
 func bySender(sender string) string {

@@ -42,7 +42,7 @@ func (p *parser) json(line []byte) {
 // postfix reads a line of postqueue -p.
 func (p *parser) postfix(line []byte) {
 	switch {
-	case len(bytes.TrimSpace(line)) == 0, line[0] == '-', bytes.HasPrefix(line, []byte("Mail queue is empty")):
+	case len(bytes.TrimSpace(line)) == 0, line[0] == '-', bytes.HasPrefix(line, []byte("Mail queue is empty")), bytes.HasPrefix(line, []byte("postqueue: ")):
 	case line[0] != ' ' && line[0] != '(':
 		p.postfixHead(line)
 	default:
@@ -87,37 +87,89 @@ func (p *parser) recipientOrReason(b []byte) {
 	p.recipient(bare(b), p.reason)
 }
 
-// sendmail reads a line of Sendmail's mailq.
+// sendmail reads a line of Sendmail's mailq: of one queue or of several, each with a head of its own.
 func (p *parser) sendmail(line []byte) {
 	trimmed := bytes.TrimSpace(line)
 	switch {
-	case len(trimmed) == 0, trimmed[0] == '-', bytes.Contains(line, []byte("request")) && bytes.Contains(line, []byte("(")) && !p.open && line[0] != ' ':
-	case bytes.Contains(trimmed, []byte("is empty")), bytes.HasPrefix(trimmed, []byte("Total requests:")):
+	case len(trimmed) == 0, trimmed[0] == '-', bytes.Contains(trimmed, []byte("is empty")), bytes.HasPrefix(trimmed, []byte("Total requests:")), sendmailTalk(trimmed), queueHead(trimmed):
+		p.flush()
 	case line[0] == ' ' || line[0] == '\t' || line[0] == '(':
-		if p.open {
-			p.recipientOrReason(trimmed)
-		}
+		p.sendmailDetail(trimmed)
 	default:
 		p.sendmailHead(string(line))
 	}
 }
 
-// sendmailHead reads "x5N1aBcD012345*    1234 Sun Nov 22 01:45 <sender@x>".
+// sendmailTalk tells lines that are about no message: which queue comes, and complaints about the configuration.
+func sendmailTalk(b []byte) bool {
+	for _, w := range [...]string{"MSP Queue status", "MTA Queue status", "WARNING: ", "Warning: "} {
+		if bytes.HasPrefix(b, []byte(w)) {
+			return true
+		}
+	}
+	return bytes.HasSuffix(b, []byte("(job completed)")) || bytes.HasSuffix(b, []byte("(no control file)"))
+}
+
+// queueHead reads "/var/spool/mqueue/q1 (2 requests)" and "… (1 request, only 1 printed)".
+func queueHead(b []byte) bool {
+	i := bytes.LastIndexByte(b, '(')
+	return i > 0 && b[0] == '/' && bytes.Contains(b[i:], []byte(" request"))
+}
+
+// sendmailDetail reads what stands below a message: whom it is for, why it waits, why it is held.
+func (p *parser) sendmailDetail(b []byte) {
+	if !p.open {
+		return
+	}
+	if why, ok := bytes.CutPrefix(b, []byte("QUARANTINE: ")); ok {
+		p.cur.Queue, p.reason = "hold", string(why)
+		return
+	}
+	if bytes.HasPrefix(b, []byte("(---")) { // who is told of what a recipient's own program does
+		return
+	}
+	for _, body := range [...]string{"8BITMIME", "7BIT"} {
+		if rest, ok := bytes.CutPrefix(b, []byte(body)); ok && len(rest) > 0 && rest[0] == ' ' {
+			b = bytes.TrimLeft(rest, " ")
+		}
+	}
+	p.recipientOrReason(b)
+}
+
+// sendmailHead reads "x5N1aBcD012345*    1234 Sun Nov 22 01:45 <sender@x>", or, told verbosely, with the priority in the
+// place of the day of the week: "1234      30345+Nov 22 01:45 <sender@x>".
 func (p *parser) sendmailHead(line string) {
 	f := strings.Fields(line)
-	if len(f) < 7 {
+	at, ok := time.Time{}, false
+	rest := 6
+	if len(f) > 5 {
+		if at, ok = yearless(strings.Join(f[2:6], " "), p.now); !ok {
+			if _, mon, plus := strings.Cut(f[2], "+"); plus && mon != "" {
+				at, ok = monthly(mon+" "+strings.Join(f[3:5], " "), p.now)
+				rest = 5
+			} else {
+				at, ok = monthly(strings.Join(f[3:6], " "), p.now)
+			}
+		}
+	}
+	size := int64(0)
+	err := strconv.ErrSyntax
+	if ok {
+		size, err = strconv.ParseInt(f[1], 10, 64)
+	}
+	if err != nil {
 		p.sum.Strange++
 		return
 	}
-	size, err := strconv.ParseInt(f[1], 10, 64)
-	at, ok := yearless(strings.Join(f[2:6], " "), p.now)
-	if err != nil || !ok {
-		p.sum.Strange++
-		return
-	}
-	e := Entry{ID: strings.TrimRight(f[0], "*-X?"), Queue: "deferred", Arrived: at, Size: size, Sender: bare([]byte(f[6]))}
-	if strings.HasSuffix(f[0], "*") {
+	e := Entry{ID: strings.TrimRight(f[0], "*-X?"), Queue: "deferred", Arrived: at, Size: size}
+	switch f[0][len(f[0])-1] {
+	case '*':
 		e.Queue = "active"
+	case '?':
+		e.Queue = "hold"
+	}
+	if len(f) > rest {
+		e.Sender = bare([]byte(f[rest]))
 	}
 	if e.Sender == "MAILER-DAEMON" {
 		e.Sender = ""

@@ -96,7 +96,7 @@ func detect(head []byte) (Format, bool) {
 		return PostfixJSON, true
 	case bytes.Contains(head, []byte("-Queue ID-")), bytes.HasPrefix(first, []byte("Mail queue is empty")):
 		return PostfixText, true
-	case bytes.Contains(head, []byte("-----Q-ID-----")), bytes.Contains(first, []byte("requests)")), bytes.Contains(first, []byte("is empty")):
+	case bytes.Contains(head, []byte("-----Q-ID-----")), bytes.Contains(first, []byte("requests)")), bytes.Contains(first, []byte("is empty")), bytes.Contains(head, []byte("Total requests:")):
 		return Sendmail, true
 	}
 	if _, ok := eximHead(first, time.Time{}); ok {
@@ -148,7 +148,14 @@ func bare(b []byte) string {
 
 // yearless reads "Sun Nov 22 01:45:23" or "Sun Nov 22 01:45": the latest such moment not after now.
 func yearless(s string, now time.Time) (time.Time, bool) {
-	for _, layout := range []string{"Mon Jan _2 15:04:05", "Mon Jan _2 15:04"} {
+	return latest(s, now, "Mon Jan _2 15:04:05", "Mon Jan _2 15:04")
+}
+
+// monthly is yearless for "Nov 22 01:45".
+func monthly(s string, now time.Time) (time.Time, bool) { return latest(s, now, "Jan _2 15:04") }
+
+func latest(s string, now time.Time, layouts ...string) (time.Time, bool) {
+	for _, layout := range layouts {
 		t, err := time.Parse(layout, s)
 		if err != nil {
 			continue

@@ -129,3 +129,56 @@ func FuzzRead(f *testing.F) {
 		_, _ = spoolHeader(strings.NewReader(text), "x")
 	})
 }
+
+// Several queues, complaints, a message held by the administrator, and a listing told verbosely.
+func TestSendmailForms(t *testing.T) {
+	es, s := read(t, `WARNING: local host name (mx) is not qualified; see cf/README: WHO AM I?
+MSP Queue status...
+/var/spool/mqueue-client is empty
+		Total requests: 0
+MTA Queue status...
+		/var/spool/mqueue/q1 (2 requests)
+-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------
+xAM1aBcD012345*    1234 Sun Nov 22 01:45 <li@mine.example>
+                 8BITMIME   (Deferred: Connection timed out with mx.gone.example.)
+					 <a@gone.example>
+xAM1aBcD012346?     999 Sat Nov 21 01:45 MAILER-DAEMON
+     QUARANTINE: held by the administrator
+					 <b@partner.example>
+		/var/spool/mqueue/q2 (1 request, only 1 printed)
+-----Q-ID----- --Size-- -----Q-Time----- ------------Sender/Recipient-----------
+xAM1aBcD012347X     99 Sun Nov  1 01:45 <chen@mine.example>
+					 d@slow.example
+xAM1aBcD012348      (job completed)
+/var/spool/mqueue/q3 is empty
+		Total requests: 3
+`)
+	if s.Format != Sendmail || s.Strange != 0 || len(es) != 3 {
+		t.Fatalf("%+v %+v", s, es)
+	}
+	if e := es[0]; e.Queue != "active" || len(e.Recipients) != 1 || e.Recipients[0] != (Recipient{"a@gone.example", "Deferred: Connection timed out with mx.gone.example."}) {
+		t.Errorf("%+v", e)
+	}
+	if e := es[1]; e.Queue != "hold" || e.Sender != "" || len(e.Recipients) != 1 || e.Recipients[0] != (Recipient{"b@partner.example", "held by the administrator"}) {
+		t.Errorf("%+v", e)
+	}
+	if e := es[2]; e.ID != "xAM1aBcD012347" || e.Sender != "chen@mine.example" || e.Arrived.Day() != 1 || e.Recipients[0].Reason != "" {
+		t.Errorf("%+v", e)
+	}
+	es, s = read(t, `		/var/spool/mqueue (2 requests)
+-----Q-ID----- --Size-- -Priority- ---Q-Time--- --------Sender/Recipient--------
+xAM1aBcD012345*    1234      30345+Nov 22 01:45 <li@mine.example>
+					 <a@gone.example>
+					(---<root>---)
+					 <e@gone.example>
+xAM1aBcD012346      999     120345 Nov 21 01:45 <>
+					 <b@partner.example>
+		Total requests: 2
+`)
+	if s.Strange != 0 || len(es) != 2 || len(es[0].Recipients) != 2 || es[0].Sender != "li@mine.example" || es[0].Arrived.Hour() != 1 || es[1].Sender != "" || es[1].Arrived.Day() != 21 {
+		t.Errorf("%+v %+v", s, es)
+	}
+	if es, s := read(t, "MSP Queue status...\n/var/spool/mqueue-client is empty\n\t\tTotal requests: 0\n"); len(es) != 0 || s.Strange != 0 {
+		t.Errorf("%+v %+v", s, es)
+	}
+}
