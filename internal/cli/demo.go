@@ -43,6 +43,9 @@ With --live the whole service runs on it: the page, with a week of made-up logs 
 					ctx, stop = context.WithCancel(ctx)
 					defer time.AfterFunc(last, stop).Stop()
 				}
+				if !cmd.Flags().Changed("listen") {
+					listen = freeOr(ctx, listen)
+				}
 				return a.demoLive(ctx, w, listen)
 			}
 			if len(args) > 0 {

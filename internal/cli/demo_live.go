@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -87,6 +88,16 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 		err = errors.Join(err, <-failed)
 	}
 	return err
+}
+
+// freeOr is the address, or any free port of loopback where something listens there already: a demo starts beside a service.
+func freeOr(ctx context.Context, listen string) string {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	_ = l.Close()
+	return listen
 }
 
 // demoGreet makes the users and says how to sign in; a demo that nobody can enter ends.

@@ -73,7 +73,7 @@ func (a *app) runInbox(ctx context.Context, o inboxOptions) error {
 	}})
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
 	if err != nil {
-		return unreadable(o.listen, err)
+		return busy(o.listen, err)
 	}
 	addr, err := s.Open()
 	if err != nil {

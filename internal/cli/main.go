@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -80,6 +81,20 @@ func unreadable(name string, err error) error {
 		what: finding.S("cannot read {{.File}}: {{.Text}}", finding.Args{"File": name, "Text": because(err)}),
 		err:  err,
 	}
+}
+
+// busy is an address that cannot be listened at: mostly because another program has the port.
+func busy(where string, err error) error {
+	why := err.Error()
+	var oe *net.OpError
+	if errors.As(err, &oe) {
+		why = oe.Err.Error()
+	}
+	var se *os.SyscallError
+	if errors.As(err, &se) {
+		why = se.Err.Error()
+	}
+	return &readError{what: finding.S("cannot listen at {{.Where}}: {{.Text}}", finding.Args{"Where": where, "Text": why}), err: err}
 }
 
 // reason strips the operation and the path from an error of the os package: the sentence names the file already.

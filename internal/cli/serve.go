@@ -341,7 +341,7 @@ func (v *service) listen(ctx context.Context) (net.Listener, error) {
 	s := &v.cfg.Serve
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Listen)
 	if err != nil {
-		return nil, unreadable(s.Listen, err)
+		return nil, busy(s.Listen, err)
 	}
 	if s.TLSCert == "" {
 		return l, nil

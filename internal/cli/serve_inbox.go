@@ -57,7 +57,7 @@ func inboxPart(ctx context.Context, v *service) (*part, error) {
 	t.srv = inbox.New(inbox.Options{Domain: c.Domain, Lifetime: t.life, Uses: maxTestMessages, MaxBytes: c.MaxBytes, Now: v.now, Handle: t.arrived})
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return nil, unreadable(c.Listen, err)
+		return nil, busy(c.Listen, err)
 	}
 	v.web.Inbox, v.inboxAt = t, l.Addr().String()
 	v.log.Info("receiving test mails", "listen", l.Addr().String(), "domain", c.Domain)
