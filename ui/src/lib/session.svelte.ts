@@ -55,6 +55,7 @@ export async function refresh(): Promise<void> {
   }
   if (!session.user) {
     pages = []; // the next user may see others
+    catalogue = undefined;
     return;
   }
   const own = session.user.lang;
@@ -63,9 +64,11 @@ export async function refresh(): Promise<void> {
     await speak(own);
   }
   if (session.user.theme === "light" || session.user.theme === "dark") setTheme(session.user.theme);
-  const [known, there] = await Promise.all([get<Catalogue>("catalogue").catch(() => undefined), session.pages ?? probe()]);
-  catalogue = known;
+  // The page asked for begins at once; its forms follow with the catalogue.
+  const known = get<Catalogue>("catalogue").catch(() => undefined);
+  const there = session.pages ?? (await probe());
   pages = pageNames.filter((p) => there.includes(p)); // in the order of the menu
+  catalogue = await known;
 }
 
 // relearn asks for the catalogue in another language.
