@@ -1,8 +1,11 @@
 package web_test
 
 import (
+	"cmp"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -216,5 +219,30 @@ func TestAuditTellsWhoDidWhat(t *testing.T) {
 	}
 	if us, _ := h.keep.Users(t.Context()); len(us) != len(access.Roles())+1 {
 		t.Errorf("%d users", len(us))
+	}
+}
+
+// No address of ours leads to another host, whatever stands in it.
+func TestNoRedirectElsewhere(t *testing.T) {
+	for _, base := range []string{"", "/why"} {
+		h := newHouse(t, func(o *web.Options) {
+			o.BasePath = base
+			o.UI = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+		})
+		for _, path := range []string{"//evil.example", "//evil.example/", "/\\evil.example", "/%2f%2fevil.example/", "/%5cevil.example", "/..//evil.example", "/x/../..//evil.example/", "/api/v1//evil.example", "/api/v1/../..//evil.example",
+			"/https://evil.example", "/.//evil.example", "/;//evil.example", "/?next=//evil.example", "/%09//evil.example", "", "/api/v1/oidc/x/callback?state=//evil.example"} {
+			target := base + path
+			u, err := url.ParseRequestURI(cmp.Or(target, "/"))
+			if err != nil {
+				continue // no request of HTTP
+			}
+			r := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+			r.URL, r.RequestURI = u, target
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if to := w.Header().Get("Location"); to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, "/\\")) {
+				t.Errorf("%s leads to %q (%d)", target, to, w.Code)
+			}
+		}
 	}
 }
