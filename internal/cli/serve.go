@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	_ "time/tzdata" // Windows and bare containers have no time zones of their own
 
 	"github.com/spf13/cobra"
 
