@@ -227,6 +227,11 @@ func (j *Journey) attempt(s *Step, hop bool) {
 		j.Recipients = append(j.Recipients, Recipient{To: s.To})
 	}
 	r := &j.Recipients[i]
+	if s.status == event.Sent && thrownAway(s.Text) {
+		told := *s
+		told.status, told.Status = event.Discarded, event.Discarded.String()
+		s = &told
+	}
 	if s.status == event.Deferred && s.Text == "" && s.Relay+s.RelayIP == "" { // of the whole message: why and for whom the lines before tell
 		if r.Attempts > 0 && r.status != event.Deferred {
 			return
@@ -248,6 +253,11 @@ func (j *Journey) attempt(s *Step, hop bool) {
 	if hop {
 		r.status, r.Status, r.Attempts = event.Filtered, event.Filtered.String(), 0
 	}
+}
+
+// thrownAway tells answers of content filters that took a message only to throw it away: "250 2.7.0 Ok, discarded, id=…".
+func thrownAway(text string) bool {
+	return strings.HasPrefix(text, "250 2.7.0 Ok, discarded, ") || strings.HasPrefix(text, "250 2.7.1 Ok, discarded, ") || strings.HasPrefix(text, "250 2.5.0 Ok, ") && strings.Contains(text, "DISCARD(")
 }
 
 // filed notes what the mailbox server did.

@@ -19,7 +19,48 @@ const calledBy = "qp "
 const callTime = int64(10 * time.Minute)
 
 // numbered puts the ids of messages in the place of numbers that stand for them only for a while.
-func numbered(steps []Step) []Step { return called(outcomes(steps)) }
+func numbered(steps []Step) []Step { return addressed(called(outcomes(steps))) }
+
+// addressed gives outcomes of software that names a domain, or nobody (Haraka: "delivered … domain=partner.example"), the
+// recipients of the message that are meant: those of the domain whose fate is not known yet.
+func addressed(steps []Step) []Step {
+	rcpts, done := map[string][]string{}, map[string]bool{}
+	var out []Step
+	for i, s := range steps {
+		haraka := strings.EqualFold(s.Program, "haraka")
+		if haraka && s.kind == event.Related {
+			rcpts[s.QueueID] = addOnce(rcpts[s.QueueID], s.To)
+		}
+		if !haraka || s.kind != event.Delivery || strings.Contains(s.To, "@") {
+			if out != nil {
+				out = append(out, s)
+			}
+			if haraka && s.kind == event.Delivery {
+				done[s.QueueID+s.To] = true
+			}
+			continue
+		}
+		if out == nil {
+			out = append(make([]Step, 0, len(steps)+8), steps[:i]...)
+		}
+		had := len(out)
+		for _, to := range rcpts[s.QueueID] {
+			if key := s.QueueID + to; !done[key] && (s.To == "" || sameAddress(to[strings.LastIndexByte(to, '@')+1:], s.To)) {
+				told := s
+				told.To = to
+				done[key] = s.status != event.Deferred
+				out = append(out, told)
+			}
+		}
+		if len(out) == had {
+			out = append(out, s)
+		}
+	}
+	if out == nil {
+		return steps
+	}
+	return out
+}
 
 // outcomes gives those of deliveries the message and the recipient of the latest beginning with their number. Numbers begin
 // anew when the software does: an outcome without a beginning is of another message and is left out.

@@ -85,3 +85,35 @@ Nov 22 13:00:04 mx qmail: 1795352404.2 end msg 12346
 		t.Errorf("%d journeys", n)
 	}
 }
+
+// TestHarakaRecipients: a delivery of Haraka names the domain alone; whom it is for the session told.
+func TestHarakaRecipients(t *testing.T) {
+	const id = "[3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1"
+	const log = `2026-11-22T01:45:20.200Z [NOTICE] ` + id + `] [core] sender <li@mine.example> code=CONT msg=""
+2026-11-22T01:45:20.300Z [NOTICE] ` + id + `] [core] recipient <wang@partner.example> code=OK msg="" sender="li@mine.example"
+2026-11-22T01:45:20.310Z [NOTICE] ` + id + `] [core] recipient <zhao@partner.example> code=OK msg="" sender="li@mine.example"
+2026-11-22T01:45:20.350Z [NOTICE] ` + id + `] [core] recipient <chen@slow.example> code=OK msg="" sender="li@mine.example"
+2026-11-22T01:45:20.400Z [NOTICE] ` + id + `] [core] message mid="m@mine.example" size=1234 rcpts=3/0/0 delay=0.1 code=CONT msg=""
+2026-11-22T01:45:21.400Z [NOTICE] ` + id + `.1] [outbound] recipient <zhao@partner.example> rejected: 550 5.1.1 no such user
+2026-11-22T01:45:21.500Z [NOTICE] ` + id + `.1] [outbound] delivered file=1_2_3 domain=partner.example host=mx.partner.example ip=203.0.113.9 port=25 mode=SMTP tls=Y auth=N response="Ok: queued as 4ABCDEF12" delay=1.2 fails=0 rcpts=1/0/1
+2026-11-22T01:45:22.500Z [INFO] ` + id + `.2] [outbound] Temp failing 1_2_4 for 64 seconds: Tried all MXs
+`
+	name := filepath.Join(t.TempDir(), "haraka.log")
+	if err := os.WriteFile(name, []byte(log), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for j := range look(t, open(t, []string{name}), "wang@partner.example", 1).Journeys(t.Context()) {
+		n++
+		got := map[string]string{}
+		for _, r := range j.Recipients {
+			got[r.To] = r.Status
+		}
+		if len(got) != 3 || got["wang@partner.example"] != "sent" || got["zhao@partner.example"] != "bounced" || got["chen@slow.example"] != "deferred" {
+			t.Errorf("%v", got)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d journeys", n)
+	}
+}

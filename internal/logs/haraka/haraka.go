@@ -79,6 +79,9 @@ func word(e *event.Event, plugin, b []byte) {
 		e.RelayIP, _, _ = logs.Cut(r, ":")
 		return
 	}
+	if string(plugin) == "outbound" && outbound(e, b) {
+		return
+	}
 	verb, rest, _ := logs.Cut(b, " ")
 	switch string(verb) {
 	case "connect":
@@ -123,6 +126,40 @@ func word(e *event.Event, plugin, b []byte) {
 		}
 	}
 	fields(e, rest)
+}
+
+// outbound reads what is said in words of a delivery: "recipient <a> rejected: 550 …", "Temp failing FILE for 1024 seconds:
+// Tried all MXs", "Remote end 192.0.2.9:25 closed connection while we were processing mail. Trying next MX.".
+func outbound(e *event.Event, b []byte) bool {
+	if r, ok := logs.After(b, "recipient "); ok {
+		to, r, ok := logs.Angle(r)
+		e.Status = event.Bounced
+		said, refused := logs.After(r, " rejected: ")
+		if !refused {
+			if said, refused = logs.After(r, " deferred: "); refused {
+				e.Status = event.Deferred
+			}
+		}
+		if !ok || !refused {
+			e.Status = event.NoStatus
+			return false
+		}
+		e.Kind, e.To, e.Text = event.Delivery, to, said
+		e.Code, e.DSN = logs.Code(said)
+		return true
+	}
+	if r, ok := logs.After(b, "Temp failing "); ok { // for whom the lines before tell
+		if _, why, ok := logs.Cut(r, " seconds: "); ok {
+			e.Kind, e.Status, e.Text = event.Delivery, event.Deferred, why
+			return true
+		}
+	}
+	if r, ok := logs.After(b, "Remote end "); ok {
+		e.Kind = event.Reply
+		e.RelayIP, _, _ = logs.Cut(r, ":")
+		return true
+	}
+	return false
 }
 
 // fields reads `ip=192.0.2.1 rdns=h helo=x mid=<m> size=1 rcpts=1/0/0 response="…" …`.

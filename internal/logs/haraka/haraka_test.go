@@ -20,6 +20,12 @@ func TestLines(t *testing.T) {
 			`received id=3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1 session=3A5F2B1C-1234-4F5A-9B8C-0123456789AB mid=m@b.example size=1234 delay=100ms`},
 		{`[NOTICE] [3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1.1] [outbound] delivered file=x domain=partner.example host=mx.partner.example ip=192.0.2.9 port=25 mode=SMTP tls=Y auth=N response="250 2.0.0 Ok: queued as 4ABCDEF123" delay=0.5 fails=0 rcpts=1/0/0`,
 			`delivery id=3A5F2B1C-1234-4F5A-9B8C-0123456789AB.1 next=4ABCDEF123 session=3A5F2B1C-1234-4F5A-9B8C-0123456789AB to=partner.example status=sent code=250 dsn=2.0.0 relay=mx.partner.example delay=500ms`},
+		{`Feb 17 21:53:28 mx haraka[48106]: [NOTICE] [930E3B02-4254-4499-8294-70044A00835D.1.1] [outbound] recipient <wang@partner.example> rejected: 550 5.7.1 no`,
+			`delivery id=930E3B02-4254-4499-8294-70044A00835D.1 session=930E3B02-4254-4499-8294-70044A00835D to=wang@partner.example status=bounced code=550 dsn=5.7.1`},
+		{`Feb 17 21:53:28 mx haraka[48106]: [INFO] [930E3B02-4254-4499-8294-70044A00835D.1.1] [outbound] Temp failing 1_2_3_x for 1024 seconds: Tried all MXs`,
+			`delivery id=930E3B02-4254-4499-8294-70044A00835D.1 session=930E3B02-4254-4499-8294-70044A00835D status=deferred`},
+		{`Feb 17 21:53:28 mx haraka[48106]: [NOTICE] [930E3B02-4254-4499-8294-70044A00835D.1] [core] recipient <wang@partner.example> code=OK msg="" sender="li@mine.example"`,
+			`related id=930E3B02-4254-4499-8294-70044A00835D.1 session=930E3B02-4254-4499-8294-70044A00835D to=wang@partner.example`},
 	})
 }
 
