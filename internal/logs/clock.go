@@ -233,6 +233,13 @@ func (c *Clock) iso3339(b []byte) (at int64, z int32, zoned bool, n int) {
 	return (sec-int64(z))*1e9 + ns, z, true, n + zn
 }
 
+// Epoch reads a number of seconds, milliseconds, microseconds or nanoseconds since 1970 into the origin.
+func (c *Clock) Epoch(b []byte, o *event.Origin) {
+	if ns := epoch(b); ns > 0 {
+		o.At, o.Zone, o.ZoneSet, o.TimeSet = ns, 0, true, true
+	}
+}
+
 // When reads a time that stands in a column ("2026-11-22T01:45:23.123Z", "11/22/2026 1:45:23 AM", which is taken for
 // UTC as Exchange writes it) into the origin.
 func (c *Clock) When(b []byte, o *event.Origin) {

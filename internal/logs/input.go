@@ -27,7 +27,7 @@ type Input struct {
 	Name    string
 	ModTime time.Time // of the last change; the moment of opening for a stream without one
 	Size    int64     // bytes of the file as stored
-	Format  string    // "plain", "gzip", "zstd", "xz", "bzip2", "utf-16", "journal-export", "journal-verbose", "json-pretty"
+	Format  string    // "plain", "gzip", "zstd", "xz", "bzip2", "utf-16", "journal-export", "journal-verbose", "json-pretty", "json-list"
 	Layout  *Layout   // set by Sniff for tables
 
 	file   *os.File
@@ -137,6 +137,9 @@ func magic(b []byte) string {
 	if prettyJSON(b) {
 		return "json-pretty"
 	}
+	if listedJSON(b) {
+		return "json-list"
+	}
 	return "plain"
 }
 
@@ -162,6 +165,8 @@ func (in *Input) decode(br *bufio.Reader) (*Input, error) {
 		text = bufio.NewReaderSize(newVerbose(text), 1<<16)
 	} else if m != in.Format && m == "json-pretty" {
 		text = bufio.NewReaderSize(newPretty(text), 1<<16)
+	} else if m != in.Format && m == "json-list" {
+		text = bufio.NewReaderSize(newObjects(text), 1<<16)
 	}
 	head, err := text.Peek(1 << 16)
 	in.file, in.stream, in.head = nil, text, bytes.Clone(head)
@@ -202,6 +207,8 @@ func (in *Input) unpack(br *bufio.Reader) (io.Reader, error) {
 		return newVerbose(br), nil
 	case "json-pretty":
 		return newPretty(br), nil
+	case "json-list":
+		return newObjects(br), nil
 	}
 	return br, nil
 }

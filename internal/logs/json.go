@@ -36,7 +36,22 @@ func (r *Reader) jsonLine(line []byte, e *event.Event, sink event.Sink) Outcome 
 	case f.message != nil: // a shipper that left the line as it was
 		return r.jsonText(f.message, f, e, sink)
 	}
+	for _, d := range r.dialects {
+		if x, ok := d.(Recorded); ok {
+			if out := x.ParseRecord(&r.Clock, line, e, sink); out != Foreign {
+				return out
+			}
+			e.Clear()
+		}
+	}
 	return Foreign
+}
+
+// Recorded is a dialect whose records are objects of JSON with members of its own.
+type Recorded interface {
+	Dialect
+	// ParseRecord reads an object; Foreign where it is none of the dialect's.
+	ParseRecord(c *Clock, object []byte, e *event.Event, sink event.Sink) Outcome
 }
 
 // jsonText reads a line that stands in a member of an object; the time of the object counts where the line has none.

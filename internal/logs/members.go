@@ -1,5 +1,7 @@
 package logs
 
+import "bytes"
+
 // Member goes through the members of an object of JSON without copying: strings are given as they are written, between
 // their quotes and with their escapes; numbers, words, lists and objects whole.
 type Member struct {
@@ -73,6 +75,27 @@ func Item(b []byte) (item, rest []byte, ok bool) {
 		return nil, nil, false
 	}
 	return b[i : i+n], b[i+n:], true
+}
+
+// Unescaped gives a string as it is meant: the bytes themselves where it has no escapes, a copy otherwise.
+func Unescaped(b []byte) []byte {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); {
+		if b[i] != '\\' {
+			out = append(out, b[i])
+			i++
+			continue
+		}
+		var n int
+		if out, n = jsonEscape(out, b[i:]); n == 0 {
+			return out
+		}
+		i += n
+	}
+	return out
 }
 
 // quotedEnd is the length of a string with its quotes, 0 for one that does not end.

@@ -67,6 +67,47 @@ func newPretty(r *bufio.Reader) io.Reader {
 	}}
 }
 
+// newObjects gives each object of a list of JSON a line, whatever lines the list is printed over.
+func newObjects(r *bufio.Reader) io.Reader {
+	var object []byte
+	depth, quoted, escaped := 0, false, false
+	return &recordReader{r: r, line: func(dst, line []byte) []byte {
+		for _, c := range line {
+			if depth > 0 && len(object) < MaxLine {
+				object = append(object, c)
+			}
+			switch {
+			case escaped:
+				escaped = false
+			case quoted && c == '\\':
+				escaped = true
+			case c == '"':
+				quoted = !quoted && depth > 0
+			case quoted:
+			case c == '{':
+				if depth++; depth == 1 {
+					object = append(object[:0], '{')
+				}
+			case c == '}' && depth > 0:
+				if depth--; depth == 0 {
+					dst = append(append(dst, object...), '\n')
+				}
+			}
+		}
+		quoted, escaped = quoted && line == nil, false // no string goes over the end of a line
+		return dst
+	}}
+}
+
+// listedJSON tells the beginning of a list of objects.
+func listedJSON(b []byte) bool {
+	if len(b) == 0 || b[0] != '[' {
+		return false
+	}
+	b = bytes.TrimLeft(b[1:], " \t\r\n")
+	return len(b) > 1 && b[0] == '{' && (b[1] == '"' || b[1] == '\n' || b[1] == '\r' || b[1] == ' ')
+}
+
 // prettyJSON tells the beginning of such a text.
 func prettyJSON(b []byte) bool {
 	return bytes.HasPrefix(b, []byte("{\n")) || bytes.HasPrefix(b, []byte("{\r\n"))

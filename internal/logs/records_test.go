@@ -3,6 +3,7 @@ package logs
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,29 @@ Sun 2026-11-22 11:00:01.123456 CET [s=0a1b;i=13;b=3c4d;m=5e70;t=660da8a62ac80;x=
 		})
 		if err != nil || len(got) != 2 || got[1] != "2026-11-22 mx1 postfix/qmgr 4ABCDEF13: removed" {
 			t.Errorf("%s: %v %q", format, err, got)
+		}
+	}
+}
+
+// A list of objects is given an object a line, over however many lines it is printed.
+func TestListOfObjects(t *testing.T) {
+	for _, text := range []string{
+		`[{"a":1},{"b":"x ] } \" y","c":{"d":[1,{}]}}]`,
+		"[\n    {\n        \"a\":  1\n    },\n    {\n        \"b\":  \"x ] } \\\" y\",\n        \"c\":  {\"d\": [1, {}]}\n    }\n]\n",
+	} {
+		in, err := FromReader("t", strings.NewReader(text), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		if err := in.Each(func(b []byte, _ int64) error {
+			lines = append(lines, strings.Split(strings.TrimSpace(string(b)), "\n")...)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if in.Format != "json-list" || len(lines) != 2 || !strings.Contains(lines[0], `"a":`) || !strings.HasSuffix(lines[1], `{}]}}`) && !strings.HasSuffix(strings.ReplaceAll(lines[1], " ", ""), `{}]}}`) {
+			t.Errorf("%s: %q", in.Format, lines)
 		}
 	}
 }

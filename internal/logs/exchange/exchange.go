@@ -52,21 +52,14 @@ func (Dialect) Columns(head []byte) *logs.Layout {
 	return nil
 }
 
-// layout reads a head. The same column is called event-id, event_id, EventId or "Event ID".
+// layout reads a head.
 func layout(line []byte, sep byte) *logs.Layout {
-	l := &logs.Layout{Software: event.Exchange, Sep: sep}
-	for len(line) > 0 && len(l.Columns) < 256 {
-		var c []byte
-		c, line = cell(line, sep)
-		l.Columns = append(l.Columns, spelling.Replace(strings.ToLower(strings.TrimSpace(string(c)))))
-	}
+	l := &logs.Layout{Software: event.Exchange, Sep: sep, Columns: logs.Columns(line, sep)}
 	if has(l, "sessionid", "remoteendpoint", "event", "data") {
 		l.Form = protocol
 	}
 	return l
 }
-
-var spelling = strings.NewReplacer("-", "", "_", "", " ", "")
 
 func has(l *logs.Layout, names ...string) bool {
 	for _, n := range names {
@@ -79,31 +72,6 @@ func has(l *logs.Layout, names ...string) bool {
 		}
 	}
 	return true
-}
-
-// cell takes one value off a row. Doubled quotes inside a quoted value are left doubled: nothing is copied.
-func cell(b []byte, sep byte) (v, rest []byte) {
-	if len(b) > 0 && b[0] == '"' {
-		for i := 1; i < len(b); i++ {
-			if b[i] != '"' {
-				continue
-			}
-			if i+1 < len(b) && b[i+1] == '"' {
-				i++
-				continue
-			}
-			rest = b[i+1:]
-			if j := bytes.IndexByte(rest, sep); j >= 0 {
-				return b[1:i], rest[j+1:]
-			}
-			return b[1:i], nil
-		}
-		return b[1:], nil
-	}
-	if i := bytes.IndexByte(b, sep); i >= 0 {
-		return b[:i], b[i+1:]
-	}
-	return b, nil
 }
 
 // row is what the columns of one row hold.
@@ -124,8 +92,8 @@ func (Dialect) ParseRow(c *logs.Clock, l *logs.Layout, e *event.Event, sink even
 	first := true
 	for i := 0; len(b) > 0 && i < len(l.Columns); i++ {
 		var v []byte
-		v, b = cell(b, l.Sep)
-		if first && isHead(v, l.Columns[0]) {
+		v, b = logs.Cell(b, l.Sep)
+		if first && logs.IsHead(v, l.Columns[0]) {
 			return logs.Known
 		}
 		if first = false; len(v) > 0 {
@@ -136,11 +104,6 @@ func (Dialect) ParseRow(c *logs.Clock, l *logs.Layout, e *event.Event, sink even
 		return logs.Unparsed
 	}
 	return r.emit(e, sink)
-}
-
-// isHead tells the line that names the columns.
-func isHead(v []byte, first string) bool {
-	return first != "" && len(v) < 40 && len(v) >= len(first) && v[0]|0x20 == first[0] && spelling.Replace(strings.ToLower(string(v))) == first
 }
 
 // column keeps one value.
@@ -364,6 +327,31 @@ func meaning(id, source []byte) (event.Kind, event.Status, bool) {
 		return event.Delivery, event.Quarantined, true
 	}
 	return event.Stats, event.NoStatus, len(id) > 0 && len(source) > 0
+}
+
+// ParseRecord reads an object of JSON with the members of a message trace or of a tracking log, as ConvertTo-Json writes it.
+func (Dialect) ParseRecord(c *logs.Clock, object []byte, e *event.Event, sink event.Sink) logs.Outcome {
+	if !bytes.Contains(object, []byte(`"SenderAddress"`)) && !bytes.Contains(object, []byte(`"Sender"`)) {
+		return logs.Foreign
+	}
+	var r row
+	for m := logs.Members(object); m.Next(); {
+		v := m.Value
+		if m.Quoted {
+			v = logs.Unescaped(v)
+		} else if len(v) > 0 && v[0] == '[' { // recipients
+			v, _, _ = logs.Item(v)
+		} else if len(v) > 0 && v[0]-'0' > 9 {
+			continue
+		}
+		if len(v) > 0 {
+			column(c, e, &r, logs.ColumnName(m.Key), v)
+		}
+	}
+	if e.Software = event.Exchange; e.MessageID == nil || e.From == nil || r.status == nil && r.eventID == nil {
+		return logs.Foreign
+	}
+	return r.emit(e, sink)
 }
 
 // trace reads a row of a message trace: one fate for each recipient.

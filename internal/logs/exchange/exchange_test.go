@@ -106,3 +106,14 @@ func FuzzRow(f *testing.F) {
 		r.Line([]byte(line), 0, 0, event.SinkFunc(func(*event.Event) {}))
 	})
 }
+
+// What ConvertTo-Json writes of a message trace, an object a line.
+func TestTraceAsJSON(t *testing.T) {
+	logstest.Run(t, Dialect{}, []logstest.Case{
+		{`{"Organization":"mine.example","MessageId":"<m@b.example>","Received":"2026-11-22T01:45:23.123","SenderAddress":"a@b.example","RecipientAddress":"li@mine.example","Subject":"say \"hi\"","Status":"Delivered","ToIP":null,"FromIP":"192.0.2.1","Size":4321,"MessageTraceId":"t-1"}`,
+			`delivery session=t-1 mid=m@b.example from=a@b.example to=li@mine.example ip=192.0.2.1 status=sent subject=say "hi" size=4321`},
+		{`{"Timestamp":"2026-11-22T01:45:23.123Z","EventId":"FAIL","Source":"SMTP","Sender":"a@b.example","Recipients":["x@mine.example"],"RecipientStatus":["550 5.1.1 not found"],"MessageSubject":"s","MessageId":"<m@b.example>","TotalBytes":4321}`,
+			`delivery mid=m@b.example from=a@b.example to=x@mine.example status=failed code=550 dsn=5.1.1 action=FAIL subject=s size=4321`},
+		{`{"Sender":"a@b.example","Text":"hello"}`, `outcome 0`},
+	})
+}

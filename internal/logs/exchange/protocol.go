@@ -29,8 +29,8 @@ func parseProtocol(c *logs.Clock, l *logs.Layout, e *event.Event, b []byte, sink
 	var r protocolRow
 	for i := 0; len(b) > 0 && i < len(l.Columns); i++ {
 		var v []byte
-		v, b = cell(b, l.Sep)
-		if i == 0 && isHead(v, l.Columns[0]) {
+		v, b = logs.Cell(b, l.Sep)
+		if i == 0 && logs.IsHead(v, l.Columns[0]) {
 			return logs.Known
 		}
 		switch l.Columns[i] {

@@ -53,6 +53,10 @@ var common = map[string][]string{
 	},
 	"policy": {"Nov 22 01:45:23 mx1 iredapd[12]: [192.0.2.1] RCPT, a@b.example -> li@mine.example, DUNNO [sasl_username=, sender=a@b.example, client_name=h.example, helo=h.example, process_time=0.0123s]"},
 	"cyrus":  {"Nov 22 01:45:23 mx1 cyrus/lmtpunix[12]: Delivered: <m@b.example> to mailbox: user.li"},
+	"service": {
+		`{"email":"li@partner.example","timestamp":1795341600,"smtp-id":"<m@mine.example>","event":"delivered","sg_event_id":"x","sg_message_id":"14c5.filter1.0","response":"250 2.0.0 OK"}`,
+		`{"eventType":"Delivery","mail":{"timestamp":"2026-11-22T10:00:00.123Z","source":"news@mine.example","messageId":"0100-abc","destination":["li@partner.example"]},"delivery":{"timestamp":"2026-11-22T10:00:02Z","recipients":["li@partner.example"],"smtpResponse":"250 2.6.0 Message received"}}`,
+	},
 	"zimbra": {"2026-11-22 10:00:00,242 INFO  [LmtpServer-1] [ip=192.0.2.12;] lmtp - Delivering message: size=840 bytes, nrcpts=1, sender=a@b.example, msgid=<m@b.example>"},
 	"maddy":  {"Nov 22 10:00:00 mx maddy[9]: smtp: incoming message        {\"msg_id\":\"8647979a\",\"sender\":\"a@b.example\",\"src_host\":\"mail.b.example\",\"src_ip\":\"[2001:db8::20b]:39802\"}"},
 	"stalwart": {

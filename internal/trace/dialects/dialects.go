@@ -25,6 +25,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/logs/qmail"
 	"github.com/mailwhy/mailwhy/internal/logs/rspamd"
 	"github.com/mailwhy/mailwhy/internal/logs/sendmail"
+	"github.com/mailwhy/mailwhy/internal/logs/service"
 	"github.com/mailwhy/mailwhy/internal/logs/spamassassin"
 	"github.com/mailwhy/mailwhy/internal/logs/stalwart"
 	"github.com/mailwhy/mailwhy/internal/logs/system"
@@ -59,6 +60,7 @@ func All() []logs.Dialect {
 		zimbra.Dialect{},
 		stalwart.Dialect{},
 		maddy.Dialect{},
+		service.Dialect{},
 		system.Dialect{},
 	}
 }
