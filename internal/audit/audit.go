@@ -63,14 +63,77 @@ const (
 	maxField = 4 << 10
 )
 
-// Log is a log open for appending. It is safe for concurrent use; one process opens it at a time.
+// Log is a log open for appending. It is safe for concurrent use; several processes may have it open where each has a
+// Lock (see OpenShared).
 type Log struct {
 	mu   sync.Mutex
 	f    *os.File
 	name string
 	head Head
+	end  int64 // of the file, as far as head knows it
 	now  func() time.Time
 	key  *Key // nil: nothing can be signed
+	lock Lock // nil: this process alone has the log
+}
+
+// Lock keeps other processes from writing until unlock is called.
+type Lock func() (unlock func(), err error)
+
+// OpenShared is Open for a log that other processes write to as well. Each holds the lock while it writes, and reads
+// first what others wrote.
+func OpenShared(name string, now func() time.Time, lock Lock) (*Log, error) {
+	unlock, err := lock()
+	if err != nil {
+		return nil, fmt.Errorf("audit log %s: %w", name, err)
+	}
+	defer unlock()
+	l, err := Open(name, now)
+	if err == nil {
+		l.lock = lock
+	}
+	return l, err
+}
+
+// alone takes the log for this process and reads what others wrote. The mutex is held.
+func (l *Log) alone() (unlock func(), err error) {
+	if l.lock == nil {
+		return func() {}, nil
+	}
+	if unlock, err = l.lock(); err == nil {
+		if err = l.catchUp(); err != nil {
+			unlock()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("audit log %s: %w", l.name, err)
+	}
+	return unlock, nil
+}
+
+// catchUp reads what other processes wrote: records behind those that are known, or a log that took the place of this one.
+func (l *Log) catchUp() error {
+	at, err := os.Stat(l.name)
+	if err != nil {
+		return err
+	}
+	if here, err := l.f.Stat(); err != nil || !os.SameFile(at, here) {
+		f, err := os.OpenFile(l.name, os.O_RDWR, 0o600)
+		if err != nil {
+			return err
+		}
+		l.f.Close() // nothing more goes there
+		l.f, l.head, l.end = f, Head{}, 0
+	}
+	if at.Size() == l.end {
+		return nil
+	}
+	head, n, err := walkFrom(io.NewSectionReader(l.f, l.end, at.Size()-l.end), l.head, l.end == 0, nil)
+	if err != nil {
+		return err
+	}
+	l.head, l.end = head, l.end+n
+	_, err = l.f.Seek(l.end, io.SeekStart)
+	return err
 }
 
 // Open opens the log or makes it, and checks the whole chain. A last line that was not written whole (a crash) is cut
@@ -97,7 +160,7 @@ func (l *Log) recover() (torn int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	l.head = head
+	l.head, l.end = head, whole
 	end, err := l.f.Seek(0, io.SeekEnd)
 	if err != nil || end == whole {
 		return 0, err
@@ -132,7 +195,12 @@ const (
 func (l *Log) locked(r Record, how int) (Head, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	err := l.add(r, how)
+	unlock, err := l.alone()
+	if err != nil {
+		return l.head, err
+	}
+	defer unlock()
+	err = l.add(r, how)
 	return l.head, err
 }
 
@@ -171,7 +239,7 @@ func (l *Log) add(r Record, how int) error {
 			return fmt.Errorf("audit log %s: %w", l.name, err)
 		}
 	}
-	l.head = Head{r.N + 1, hashLine(line)}
+	l.head, l.end = Head{r.N + 1, hashLine(line)}, l.end+int64(len(line))+1
 	return nil
 }
 
@@ -231,6 +299,11 @@ var errStop = errors.New("stop")
 // walk reads whole lines and checks the chain; it gives the head and where the last whole line ends. A last line without
 // its end is left out. each is shown a record, its line and where that ends.
 func walk(r io.Reader, each func(rec *Record, line []byte, end int64) error) (head Head, whole int64, err error) {
+	return walkFrom(r, Head{}, true, each)
+}
+
+// walkFrom is walk of what follows a head; first tells that it is the beginning of a log.
+func walkFrom(r io.Reader, head Head, first bool, each func(rec *Record, line []byte, end int64) error) (_ Head, whole int64, err error) {
 	br := bufio.NewReaderSize(r, maxLine)
 	for {
 		line, err := br.ReadSlice('\n')
@@ -245,7 +318,7 @@ func walk(r io.Reader, each func(rec *Record, line []byte, end int64) error) (he
 		begin := whole
 		whole += int64(len(line))
 		line = line[:len(line)-1]
-		if a, ok := parseAnchor(line); ok && begin == 0 {
+		if a, ok := parseAnchor(line); ok && first && begin == 0 {
 			head = Head{a.Anchor, a.Hash}
 			continue
 		}

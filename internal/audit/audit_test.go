@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,4 +197,56 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, raw []byte) {
 		_, _ = audit.Verify(bytes.NewReader(raw), audit.Head{}, nil)
 	})
+}
+
+// Two processes write to one log: the chain holds, also when one of them deletes the oldest records in between.
+func TestSharedLog(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "audit.log")
+	var mu sync.Mutex
+	lock := func() (func(), error) { mu.Lock(); return mu.Unlock, nil }
+	at := now()
+	open := func() *audit.Log {
+		l, err := audit.OpenShared(name, func() time.Time { return at }, lock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := audit.OpenKey(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.SignWith(k)
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	a, b := open(), open()
+	var wg sync.WaitGroup
+	for _, l := range []*audit.Log{a, b} {
+		wg.Go(func() {
+			for range 30 {
+				if _, err := l.Append(audit.Record{Who: "li", What: "run"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	at = at.AddDate(1, 0, 0)
+	if n, err := a.Forget(at.AddDate(0, -1, 0), "li"); err != nil || n != 60 {
+		t.Fatalf("%d records deleted, %v", n, err)
+	}
+	for _, l := range []*audit.Log{b, a, b} {
+		if _, err := l.Append(audit.Record{Who: "li", What: "run"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	head, err := audit.Verify(bytes.NewReader(raw), audit.Head{}, func(*audit.Record) { n++ })
+	if err != nil || n != 4 || head != b.Head() || head.Count != 64 {
+		t.Errorf("%d records, head %v, %v", n, head, err)
+	}
 }

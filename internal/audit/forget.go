@@ -70,6 +70,11 @@ func (l *Log) Forget(before time.Time, who string) (gone int64, err error) {
 	if l.key == nil {
 		return 0, ErrNoKey
 	}
+	unlock, err := l.alone()
+	if err != nil {
+		return 0, err
+	}
+	defer unlock()
 	f, err := os.Open(l.name)
 	if err != nil {
 		return 0, err
@@ -136,5 +141,6 @@ func (l *Log) rewrite(a *anchor, old *os.File, cut int64) error {
 	}
 	l.f.Close() // nothing more goes there
 	l.f = f
-	return nil
+	l.end, err = f.Seek(0, io.SeekCurrent)
+	return err
 }

@@ -32,12 +32,11 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func desk(t *testing.T) (*Desk, *time.Time) {
 	t.Helper()
-	c := Config{Own: []string{"198.51.100.0/24", "mine.example"}, Partners: []string{"partner.example", "203.0.113.200"}, Longest: 90}
+	c := Config{Own: []string{"198.51.100.0/24", "mine.example"}, Partners: []string{"partner.example", "203.0.113.200"}, Longest: 90, Shared: []string{"192.0.2.0/26 Provider"}}
 	g, err := c.Guard()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Shared = []Range{{netip.MustParsePrefix("192.0.2.0/26"), "Provider"}}
 	now := noon
 	return &Desk{Store: &memory{}, Guard: g, Now: func() time.Time { return now }, Free: []string{"logs.brute-force"}}, &now
 }

@@ -1,6 +1,7 @@
 package change
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -11,6 +12,7 @@ import (
 type Config struct {
 	Own      []string `toml:"own" json:"own,omitempty"`           // our networks, addresses and domains
 	Partners []string `toml:"partners" json:"partners,omitempty"` // networks, addresses and domains that are never blocked
+	Shared   []string `toml:"shared" json:"shared,omitempty"`     // networks from which many innocent people send, each with its holder: "192.0.2.0/26 Provider"
 	Bits4    int      `toml:"widest_ipv4" json:"widest_ipv4,omitempty"`
 	Bits6    int      `toml:"widest_ipv6" json:"widest_ipv6,omitempty"`
 	Longest  int      `toml:"longest_days" json:"longest_days,omitempty"`
@@ -37,6 +39,17 @@ func (c *Config) Guard() (Guard, error) {
 				*l.names = append(*l.names, what)
 			}
 		}
+	}
+	for _, w := range c.Shared {
+		what, name, _ := strings.Cut(strings.TrimSpace(w), " ")
+		p, err := netip.ParsePrefix(what)
+		if a, aerr := netip.ParseAddr(what); err != nil && aerr == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return g, fmt.Errorf("shared: %q is no network with the name of its holder", w)
+		}
+		g.Shared = append(g.Shared, Range{p.Masked(), cmp.Or(strings.TrimSpace(name), what)})
 	}
 	if c.Bits4 < 0 || c.Bits4 > 32 || c.Bits6 < 0 || c.Bits6 > 128 || c.Longest < 0 {
 		return g, fmt.Errorf("widest_ipv4 is 0 to 32, widest_ipv6 0 to 128, longest_days 0 or more")

@@ -42,7 +42,7 @@ type Guard struct {
 	OwnNames []string       // our domains
 	Partners []netip.Prefix
 	Names    []string // domains of partners; those below are meant too
-	Shared   []Range  // networks of mailbox providers
+	Shared   []Range  // networks from which many innocent people send: an entry is made, with a warning
 	Bits4    int      // shortest prefix of one entry; 0: 16
 	Bits6    int      // 0: 32
 	Longest  time.Duration

@@ -76,6 +76,7 @@ func (f *blockFlags) proposeAll(ctx context.Context, d *change.Desk, wanted []ch
 	if !ok {
 		return r, usage(finding.S("{{.Word}} in --until is no time", finding.Args{"Word": shorten(f.until)}), finding.S("give it like 12h, 7d, 2w or 2027-01-31", nil))
 	}
+	r.did = "block.propose"
 	for _, p := range wanted {
 		p.By, p.Until = f.by, until
 		e, obs, err := d.Propose(ctx, p)
@@ -122,6 +123,9 @@ func (f *blockFlags) noteFlag(a *app, c *cobra.Command) {
 }
 
 func (f *blockFlags) decide(ctx context.Context, d *change.Desk, ids []string, approve bool) (r blockReport, err error) {
+	if r.did = "block.refuse"; approve {
+		r.did = "block.approve"
+	}
 	for _, id := range ids {
 		e, obs, err := d.Decide(ctx, id, f.by, approve, f.note)
 		if err != nil {
@@ -159,6 +163,7 @@ func (a *app) blockRemove(f *blockFlags) *cobra.Command {
 }
 
 func (f *blockFlags) remove(ctx context.Context, d *change.Desk, ids []string) (r blockReport, err error) {
+	r.did = "block.remove"
 	for _, id := range ids {
 		e, err := d.Remove(ctx, id, f.by, f.note)
 		if err != nil {

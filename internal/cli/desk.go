@@ -23,6 +23,7 @@ type blockReport struct {
 	entries  []change.Entry
 	findings []finding.Finding
 	refused  int
+	did      string // to the entries, as the audit log calls it; "" for nothing
 }
 
 // atDesk opens the desk, does the work and shows what came of it.
@@ -36,6 +37,11 @@ func (a *app) atDesk(cmd *cobra.Command, f *blockFlags, args []string, do deskWo
 	r, err := do(cmd.Context(), desk, args)
 	if err != nil {
 		return err
+	}
+	for i := range r.entries {
+		if e := &r.entries[i]; r.did != "" {
+			a.notedLate(noteDown(f.data, f.by, r.did, e.What, e.ID, desk.Now))
+		}
 	}
 	rep := &finding.Report{
 		Command: "block", Target: finding.Subject{Kind: finding.KindFile, Name: f.data}, Findings: r.findings, Started: started, Took: desk.Now().Sub(started),

@@ -316,7 +316,11 @@ func (a *app) mcpRule(s *mcp.Server) {
 		if err != nil {
 			return failed(l, err), nil
 		}
-		id, _ := in["id"].(string)
+		words, err := traceWords(in, fields)
+		if err != nil {
+			return failed(l, err), nil
+		}
+		id := words["id"]
 		if format == "markdown" {
 			format = "text"
 		}

@@ -177,10 +177,13 @@ func (a *app) mcpFar(s *mcp.Server, m *farMail) {
 	}
 }
 
-// maskedJSON puts pseudonyms into every text.
+// maskedJSON puts pseudonyms into every text but ids of rules.
 func maskedJSON(v any, r *trace.Redactor) any {
 	switch v := v.(type) {
 	case string:
+		if isRuleID(v) {
+			return v
+		}
 		return r.Text(v)
 	case []any:
 		for i := range v {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mailwhy/mailwhy/internal/trace"
 )
 
 // assistant connects a client to the tools, over the given logs.
@@ -104,5 +106,53 @@ func TestAssistantUsesTools(t *testing.T) {
 	}
 	if text, _ := call(t, assistant(t, mcpOptions{clear: true}, log), "trace", map[string]any{"what": "wang@partner.example"}); !strings.Contains(text, "wang@partner.example") {
 		t.Errorf("with --no-redact: %.600s", text)
+	}
+}
+
+// Every tool answers the official client: with what its schema calls for and an example of each field.
+func TestAssistantTriesEveryTool(t *testing.T) {
+	s, _, token := reachable(t, "viewer")
+	c := assistant(t, mcpOptions{remoteFlags: remoteFlags{url: s.url, tokenFile: token}})
+	list, err := c.ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := map[string]string{"domain": "mine.example", "to": "li@mine.example", "target": "mine.example", "what": "li@mine.example", "text": "550 5.1.1 User unknown", "address": "192.0.2.25", "script": "keep;", "message": "Subject: hello\n\nbody"}
+	for _, x := range list.Tools {
+		schema, ok := x.InputSchema.(map[string]any)
+		if !ok {
+			t.Fatalf("%s: schema of type %T", x.Name, x.InputSchema)
+		}
+		props, _ := schema["properties"].(map[string]any)
+		args := map[string]any{}
+		required, _ := schema["required"].([]any)
+		for _, f := range required {
+			name, _ := f.(string)
+			p, _ := props[name].(map[string]any)
+			about, _ := p["description"].(string)
+			_, like, ok := strings.Cut(about, ", like ")
+			if e, known := example[name]; known && !ok {
+				like = e
+			}
+			if args[name] = like; name == "text" && x.Name != "explain" {
+				args[name] = "From: wang@partner.example\nTo: li@mine.example\nSubject: hello\nDate: Sun, 22 Nov 2026 10:00:00 +0000\nMessage-ID: <m1@partner.example>\n\nbody\n"
+			}
+		}
+		text, failed := call(t, c, x.Name, args)
+		if strings.TrimSpace(text) == "" || strings.Contains(text, "bug") || failed {
+			t.Errorf("%s %v: failed %v: %.300s", x.Name, args, failed, text)
+		}
+		if text, failed := call(t, c, x.Name, map[string]any{"no_such_field": "x"}); !failed {
+			t.Errorf("%s takes a field that it does not know: %.200s", x.Name, text)
+		}
+	}
+}
+
+// Pseudonyms are for what logs and people are called, not for the words that rules are called by.
+func TestPseudonymsLeaveRuleIDs(t *testing.T) {
+	in := map[string]any{"rule": "spf.syntax", "limit": "monitor.threshold.response", "host": "mx.partner.example", "next": []any{"check", "mine.example"}}
+	out := maskedJSON(in, &trace.Redactor{Key: []byte("k")}).(map[string]any)
+	if out["rule"] != "spf.syntax" || out["limit"] != "monitor.threshold.response" || out["host"] == "mx.partner.example" || out["next"].([]any)[1] == "mine.example" {
+		t.Errorf("%v", out)
 	}
 }

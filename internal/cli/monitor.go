@@ -51,6 +51,7 @@ type watchDesk struct {
 	runner *monitor.Runner
 	hands  *hands
 	env    *check.Env
+	note   func(what, target, detail string) error // into the audit log, before it is done
 }
 
 // atMonitors opens everything, does, and shows the report.
@@ -82,7 +83,8 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 		return unreadable(data, err)
 	}
 	defer st.Close()
-	d := &watchDesk{cfg: cfg, store: st.Monitors(), state: st, env: env, hands: &hands{app: a, state: st, data: data, more: cfg.Desk, now: env.Now, updates: cfg.Update}}
+	note := func(what, target, detail string) error { return noteDown(data, f.by, what, target, detail, env.Now) }
+	d := &watchDesk{note: note, cfg: cfg, store: st.Monitors(), state: st, env: env, hands: &hands{app: a, state: st, data: data, more: cfg.Desk, now: env.Now, updates: cfg.Update, note: func(what, target, detail string) { a.notedLate(note(what, target, detail)) }}}
 	mail := &flow{open: func(ctx context.Context) (flowStore, func(), error) {
 		s, err := a.openAsked(ctx, cmp.Or(cfg.Serve.Store, data), cfg.Serve.StorePasswordFile)
 		if err != nil {
@@ -112,6 +114,13 @@ func (a *app) atMonitors(cmd *cobra.Command, f *monitorFlags, do func(context.Co
 		return err
 	}
 	return a.show(r)
+}
+
+// notedLate tells that something was done and is not in the audit log.
+func (a *app) notedLate(err error) {
+	if err != nil {
+		a.note(finding.S("the audit log cannot be written: {{.Text}}", finding.Args{"Text": err.Error()}))
+	}
 }
 
 // loginName is who runs the program.

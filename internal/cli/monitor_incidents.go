@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,9 @@ func (a *app) monitorAck(f *monitorFlags) *cobra.Command {
 						return nil, usage(finding.S("{{.ID}} has no open incident", finding.Args{"ID": id}), finding.S("mailwhy monitor incidents lists them", nil))
 					}
 					id = s.Incident
+				}
+				if err := d.note("monitor.ack", id, note); err != nil {
+					return nil, err
 				}
 				err := d.store.Acknowledge(ctx, id, monitor.Ack{By: f.by, At: d.env.Now(), Note: note})
 				switch {
@@ -56,6 +60,9 @@ func (a *app) monitorMute(f *monitorFlags) *cobra.Command {
 					return nil, err
 				}
 				if off {
+					if err := d.note("monitor.unmute", def.ID, ""); err != nil {
+						return nil, err
+					}
 					return said(def.ID, finding.S("{{.ID}} tells again what it notices.", finding.Args{"ID": def.ID})), d.store.PutMute(ctx, def.ID, nil)
 				}
 				if span == "" || strings.TrimSpace(reason) == "" {
@@ -67,6 +74,9 @@ func (a *app) monitorMute(f *monitorFlags) *cobra.Command {
 				}
 				now := d.env.Now()
 				m := &monitor.Mute{Reason: reason, By: f.by, At: now, Until: now.Add(long)}
+				if err := d.note("monitor.mute", def.ID, m.Until.UTC().Format(time.RFC3339)+" "+reason); err != nil {
+					return nil, err
+				}
 				return said(def.ID, finding.S("{{.ID}} is muted until {{.At}}: {{.Why}}.", finding.Args{"ID": def.ID, "At": clock(m.Until), "Why": reason})), d.store.PutMute(ctx, def.ID, m)
 			})
 		},

@@ -25,7 +25,7 @@ func (a *app) monitorMaintenance(f *monitorFlags) *cobra.Command {
 					} else if err != nil {
 						return nil, err
 					}
-					return said(remove, finding.S("The maintenance window is gone.", nil)), nil
+					return said(remove, finding.S("The maintenance window is gone.", nil)), d.note("maintenance.remove", remove, "")
 				case span != "":
 					return a.planWindow(ctx, d, f.by, args, at, span, reason)
 				}
@@ -60,6 +60,9 @@ func (a *app) planWindow(ctx context.Context, d *watchDesk, by string, ids []str
 	}
 	if len(bad) > 0 {
 		return nil, usage(bad[0].Says, finding.S("give --for 2h --reason \"…\" and the names of monitors, or none for all", nil))
+	}
+	if err := d.note("maintenance.add", strings.Join(p.Monitors, " "), p.Reason); err != nil {
+		return nil, err
 	}
 	args := finding.Args{"From": clock(p.From), "To": clock(p.To), "All": ids}
 	if len(ids) == 0 {

@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/monitor"
+	"github.com/mailwhy/mailwhy/internal/web"
 )
 
 func (a *app) monitorProposals(f *monitorFlags) *cobra.Command {
@@ -21,7 +23,7 @@ func (a *app) monitorProposals(f *monitorFlags) *cobra.Command {
 					return nil, err
 				}
 				waiting := 0
-				sec := finding.Section{Columns: []finding.Sentence{finding.S("proposal", nil), finding.S("state", nil), finding.S("ends", nil), finding.S("action", nil), finding.S("cause", nil)}}
+				sec := finding.Section{Columns: []finding.Sentence{finding.S("proposal", nil), finding.S("state", nil), finding.S("ends", nil), finding.S("carried out by", nil), finding.S("action", nil), finding.S("cause", nil)}}
 				r := &finding.Report{Command: "monitor", Target: logSubject("proposals")}
 				for i := range ps {
 					p := &ps[i]
@@ -32,16 +34,14 @@ func (a *app) monitorProposals(f *monitorFlags) *cobra.Command {
 							r.Headline.Next = finding.Cmd("monitor", "approve", p.ID)
 						}
 					}
-					sec.Rows = append(sec.Rows, finding.Cells(finding.Raw(p.ID), proposalWord(p.State), clock(until), p.Title.Sentence(), p.Text.Sentence()))
+					sec.Rows = append(sec.Rows, finding.Cells(finding.Raw(p.ID), proposalWord(p.State), clock(until), byWhom(d.hands, p), p.Title.Sentence(), p.Text.Sentence()))
 					for _, e := range p.Evidence {
 						sec.Rows = append(sec.Rows, finding.Row{Depth: 1, Cells: []finding.Sentence{finding.Raw(e)}})
 					}
 				}
 				r.Headline.State = finding.StateOK
 				r.Headline.Says = finding.S("{{.N}} {{plural .N \"proposal waits\" \"proposals wait\"}} for a decision.", finding.Args{"N": waiting})
-				r.Facts = struct {
-					Proposals []monitor.Proposal `json:"proposals"`
-				}{ps}
+				r.Facts = proposalFacts(d.hands, ps)
 				if len(ps) > 0 {
 					r.Sections = []finding.Section{sec}
 				}
@@ -51,6 +51,25 @@ func (a *app) monitorProposals(f *monitorFlags) *cobra.Command {
 	}
 	c.Flags().BoolVar(&all, "all", false, a.say("also what was decided and is over"))
 	return c
+}
+
+// ProposalFacts is the JSON of mailwhy monitor proposals.
+type ProposalFacts struct {
+	Proposals []ProposedFact `json:"proposals"`
+}
+
+// ProposedFact is a proposal and who carries it out.
+type ProposedFact struct {
+	monitor.Proposal
+	Hands string `json:"hands"` // "mailwhy" or "people"
+}
+
+func proposalFacts(h *hands, ps []monitor.Proposal) (f ProposalFacts) {
+	f.Proposals = []ProposedFact{}
+	for i := range ps {
+		f.Proposals = append(f.Proposals, ProposedFact{ps[i], web.HandsOf(h, &ps[i])})
+	}
+	return f
 }
 
 func proposalWord(s monitor.ProposalState) finding.Sentence {
@@ -67,6 +86,22 @@ func proposalWord(s monitor.ProposalState) finding.Sentence {
 	return finding.S("open", nil)
 }
 
+// decisionWord is what the audit log calls a decision.
+func decisionWord(approve bool) string {
+	if approve {
+		return "proposal.approve"
+	}
+	return "proposal.refuse"
+}
+
+// byWhom says who carries a proposal out.
+func byWhom(h *hands, p *monitor.Proposal) finding.Sentence {
+	if h.Does(p) {
+		return finding.S("mailwhy", nil)
+	}
+	return finding.S("people, by hand", nil)
+}
+
 func (a *app) monitorDecide(f *monitorFlags, approve bool) *cobra.Command {
 	note := ""
 	c := &cobra.Command{Use: "approve PROPOSAL", Short: a.say("let a proposed action happen; it ends by itself"), Args: a.nArgs(1, 1, "one proposal")}
@@ -76,6 +111,9 @@ func (a *app) monitorDecide(f *monitorFlags, approve bool) *cobra.Command {
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return a.atMonitors(cmd, f, func(ctx context.Context, d *watchDesk) (*finding.Report, error) {
 			p, err := d.store.Proposal(ctx, args[0])
+			if err == nil {
+				err = d.note(decisionWord(approve), p.ID, strings.TrimSpace(p.Title.EN+" "+p.Hash+" "+note))
+			}
 			if err == nil {
 				err = d.runner.Decide(ctx, p.ID, approve, f.by, note, p.Hash)
 			}

@@ -20,7 +20,7 @@ func redactReport(r *finding.Report, by *trace.Redactor) {
 func redactValue(v reflect.Value, by *trace.Redactor) {
 	switch v.Kind() {
 	case reflect.String:
-		if v.Type() != reflect.TypeFor[finding.Msg]() {
+		if v.Type() != reflect.TypeFor[finding.Msg]() && !isRuleID(v.String()) {
 			v.SetString(by.Text(v.String()))
 		}
 	case reflect.Pointer:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -162,13 +163,38 @@ func deletionDetail(keep string, d store.Deletion) string {
 	return what
 }
 
+// fileLock is a lock by a file. It waits for whoever has it.
+func fileLock(name string) audit.Lock {
+	return func() (func(), error) {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := waitForLock(f); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return func() { f.Close() }, nil
+	}
+}
+
+// noteDown writes what was done by a command into the audit log of a folder, beside a mailwhy serve that may be running.
+func noteDown(folder, who, what, target, detail string, now func() time.Time) error {
+	l, err := openSigning(folder, now)
+	if err != nil {
+		return unreadable(filepath.Join(folder, "audit.log"), err)
+	}
+	_, err = l.Append(audit.Record{Who: who, From: "command line", What: what, Target: target, Detail: detail})
+	return errors.Join(err, l.Close())
+}
+
 // openSigning opens the audit log of a folder to sign what is deleted. It must be closed.
 func openSigning(folder string, now func() time.Time) (*audit.Log, error) {
 	k, err := audit.OpenKey(folder)
 	if err != nil {
 		return nil, err
 	}
-	l, err := audit.Open(filepath.Join(folder, "audit.log"), now)
+	l, err := audit.OpenShared(filepath.Join(folder, "audit.log"), now, fileLock(filepath.Join(folder, "audit.lock")))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,18 @@ func topics() []string {
 }
 
 // ruleByID finds a rule, or nil.
+// ruleIDs are the ids of all rules: words of ours that look like host names.
+var ruleIDs = sync.OnceValue(func() map[string]bool {
+	out := map[string]bool{}
+	for _, r := range Rules() {
+		out[r.ID] = true
+	}
+	return out
+})
+
+// isRuleID tells an id of a rule, also one that a threshold speaks under.
+func isRuleID(s string) bool { return ruleIDs()[s] || strings.HasPrefix(s, "monitor.threshold.") }
+
 func ruleByID(id string) *finding.Rule {
 	for _, r := range Rules() {
 		if r.ID == strings.ToLower(id) {

@@ -39,7 +39,7 @@ var mailboxKinds = []runKind{
 			{Name: "by_mx", Type: "bool", Label: finding.M("Hand it to the recipient's MX, without a login")}, {Name: "protocol", Type: "choice", Label: finding.M("Protocol"), Choices: []string{"imap", "pop3"}},
 			{Name: "wait_seconds", Type: "number", Label: finding.M("Longest wait, in seconds"), Placeholder: "60"}}}, inside: runCanary},
 	{Kind: runs.Kind{Kind: "sieve", Group: "message", Title: finding.M("Read a Sieve filter"), About: finding.M("What is wrong with a filter, and which line does what to a message. With an account its active filter, or the one typed here, runs over the newest messages of the inbox; nothing is filed or changed."),
-		Fields: []runs.Field{{Name: "script", Type: "textarea", Label: finding.M("The filter")}, {Name: "message", Type: "textarea", Label: finding.M("The message, or its header")},
+		Fields: []runs.Field{{Name: "script", Type: "textarea", Label: finding.M("The filter"), Instead: true}, {Name: "message", Type: "textarea", Label: finding.M("The message, or its header"), Instead: true},
 			textField("from", finding.M("Envelope sender"), "wang@partner.example", false), textField("to", finding.M("Envelope recipient"), "li@mine.example", false), accountField("account", finding.M("Account"), false)}}, inside: runSieve},
 	{Kind: runs.Kind{Kind: "local", Group: "server", Kept: true, Machine: true, Title: finding.M("This machine as a mail server"), About: finding.M("The machine that mailwhy serve runs on, from the inside: ports and their processes, services, firewall, space, memory, load, clock, versions, configuration. Nothing is changed.")}, inside: runLocal},
 }

@@ -22,6 +22,7 @@ func (a *app) deskOf(st change.Store, data string, more change.Config, now func(
 	if err != nil {
 		return nil, err
 	}
+	cfg.Shared = append(cfg.Shared, more.Shared...)
 	cfg.Own, cfg.Partners, cfg.Free = append(cfg.Own, more.Own...), append(cfg.Partners, more.Partners...), append(cfg.Free, more.Free...)
 	cfg.Bits4, cfg.Bits6 = cmp.Or(more.Bits4, cfg.Bits4), cmp.Or(more.Bits6, cfg.Bits6)
 	cfg.Longest = cmp.Or(more.Longest, cfg.Longest)

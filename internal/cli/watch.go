@@ -41,7 +41,7 @@ func watchPart(ctx context.Context, v *service) (*part, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.web.Monitors, v.web.Dispatcher, v.web.Channels = runner, d, book
+	v.web.Monitors, v.web.Dispatcher, v.web.Channels, v.web.Hands = runner, d, book, hands
 	v.web.MonitorCounts = func(ctx context.Context) (web.MonitorCounts, error) { return web.MonitorCountsOf(ctx, runner, v.now()) }
 	v.watch, v.alerts = runner, d
 	return &part{

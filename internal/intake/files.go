@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // maxFiles is how many files one entry follows at once.
@@ -50,7 +51,7 @@ func (f *files) run(ctx context.Context) error {
 			told = true
 			f.in.o.Log.Warn("intake", "trouble", finding.S("more than {{.N}} files match; the rest is not read", finding.Args{"N": maxFiles}).String())
 		}
-		if err := pause(ctx, 5*f.in.o.Poll); err != nil {
+		if err := wire.Pause(ctx, 5*f.in.o.Poll); err != nil {
 			return err
 		}
 	}

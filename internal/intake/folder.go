@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // folder takes in the files that are put into a folder, each once, whatever it is called then: a file is known by its
@@ -37,7 +38,7 @@ func (f *folder) run(ctx context.Context) error {
 	defer f.in.watch.off(kick)
 	for {
 		f.look(ctx)
-		if err := pause(ctx, f.in.o.Poll); err != nil {
+		if err := wire.Pause(ctx, f.in.o.Poll); err != nil {
 			return err
 		}
 		f.in.watch.again(kick)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // follower reads one rotated set: what was rotated before, the oldest first, then the file being written, for ever. One
@@ -67,7 +68,7 @@ func (f *follower) run(ctx context.Context) {
 		}
 		if errors.Is(err, ErrMoved) {
 			f.count(func(st *SourceStats) { st.Moved++ })
-			_ = pause(ctx, f.in.o.Poll) // two readers that meet give each other time
+			_ = wire.Pause(ctx, f.in.o.Poll) // two readers that meet give each other time
 		}
 	}
 }

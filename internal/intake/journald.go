@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/local"
 )
 
@@ -39,7 +40,7 @@ func (j *journal) run(ctx context.Context) error {
 			j.trouble(finding.S("{{.Program}}: {{.Error}}", finding.Args{"Program": j.in.o.Journal, "Error": finding.Raw(err.Error())}))
 			j.since = n == 0 && !j.since && pos.Cursor != ""
 		}
-		if pause(ctx, j.in.o.Poll) != nil {
+		if wire.Pause(ctx, j.in.o.Poll) != nil {
 			return nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // Recogniser is a Sink that knows what it stored of a file whatever its name: one that was imported and is followed
@@ -137,7 +138,7 @@ func (f *follower) skipStored(ctx context.Context, r *rotatedFile, head []byte, 
 
 // pauseAgain waits before a file is looked at again.
 func pauseAgain(ctx context.Context, d time.Duration) error {
-	if err := pause(ctx, d); err != nil {
+	if err := wire.Pause(ctx, d); err != nil {
 		return err
 	}
 	return errAgain

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/check/feedback"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 	"github.com/mailwhy/mailwhy/internal/wire/mailbox"
 )
 
@@ -46,7 +47,7 @@ func (r *reportsBox) run(ctx context.Context) error {
 		} else {
 			r.trouble(finding.Sentence{})
 		}
-		if err := pause(ctx, r.every); err != nil {
+		if err := wire.Pause(ctx, r.every); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // Bounds of a batch.
@@ -96,7 +97,7 @@ func (s *source) position(ctx context.Context) (Position, error) {
 			return p, errors.Join(err, ctx.Err())
 		}
 		s.away(err)
-		if err := pause(ctx, wait); err != nil {
+		if err := wire.Pause(ctx, wait); err != nil {
 			return p, err
 		}
 	}
@@ -137,7 +138,7 @@ func (s *source) commit(ctx context.Context, b *Batch, live bool) error {
 		if err == nil || errors.Is(err, ErrMoved) {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := wire.Pause(ctx, wait); err != nil {
 			return err
 		}
 	}
@@ -146,18 +147,6 @@ func (s *source) commit(ctx context.Context, b *Batch, live bool) error {
 func (s *source) away(err error) {
 	s.count(func(st *SourceStats) { st.SinkErrors++ })
 	s.trouble(finding.S("the store does not take lines: {{.Error}}", finding.Args{"Error": finding.Raw(err.Error())}))
-}
-
-// pause waits for a while or for the end.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // batcher gathers the lines of one file or stream.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // stream takes in lines that cannot be read again: many goroutines add, one stores. Each is on file before it counts as
@@ -308,7 +309,7 @@ func (st *stream) keep(ctx context.Context, b *Batch) {
 		}
 		if err == nil && st.once(ctx, first, false) == nil {
 			st.sp.pop(size)
-		} else if pause(ctx, wait) != nil {
+		} else if wire.Pause(ctx, wait) != nil {
 			break
 		}
 	}
@@ -322,7 +323,7 @@ func (st *stream) hold(ctx context.Context, b *Batch) {
 			st.done()
 			return
 		}
-		if pause(ctx, wait) != nil {
+		if wire.Pause(ctx, wait) != nil {
 			st.final(b)
 			return
 		}

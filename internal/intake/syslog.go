@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // Bounds of a listener.
@@ -131,7 +132,7 @@ func (s *syslog) accept(ctx context.Context) error {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			if perr := pause(ctx, s.in.o.Poll); perr != nil { // out of descriptors
+			if perr := wire.Pause(ctx, s.in.o.Poll); perr != nil { // out of descriptors
 				return perr
 			}
 			continue
@@ -266,7 +267,7 @@ func (s *syslog) serve(ctx context.Context, c net.Conn, from netip.Addr) {
 		if cap(line) > smallLine {
 			line = nil // one long line does not keep its room
 		}
-		if d := s.overdue(from, 1); d > 0 && pause(ctx, d) != nil {
+		if d := s.overdue(from, 1); d > 0 && wire.Pause(ctx, d) != nil {
 			return
 		}
 	}
@@ -320,7 +321,7 @@ func (s *syslog) datagrams(ctx context.Context) error {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			if perr := pause(ctx, s.in.o.Poll); perr != nil {
+			if perr := wire.Pause(ctx, s.in.o.Poll); perr != nil {
 				return perr
 			}
 			continue

@@ -12,7 +12,8 @@ import (
 )
 
 // dingTalk posts to a custom robot. With a secret the address carries timestamp (milliseconds) and sign: the Base64 of
-// HMAC-SHA256 over "timestamp\nsecret" with the secret as key.
+// HMAC-SHA256 over "timestamp\nsecret" with the secret as key. A robot takes 20 messages a minute and then none for ten
+// minutes. Held against copies of the custom robot's documentation on 2026-11-22.
 type dingTalk struct {
 	*post
 	secret string
@@ -92,7 +93,8 @@ func errCode(raw []byte, secrets []string) error {
 	return nil
 }
 
-// weCom posts Markdown to a group robot: at most 4,096 bytes.
+// weCom posts Markdown to a group robot: at most 4,096 bytes and 20 messages a minute, as its documentation (91770) said on
+// 2026-11-22.
 type weCom struct{ *post }
 
 const weComSize = 4096
@@ -122,7 +124,8 @@ func (t *weCom) Send(ctx context.Context, m *Message) error {
 }
 
 // feishu posts a card to a custom bot. With a secret the body carries timestamp (seconds) and sign: the Base64 of
-// HMAC-SHA256 over nothing, with "timestamp\nsecret" as key.
+// HMAC-SHA256 over nothing, with "timestamp\nsecret" as key. Held against copies of the custom bot's documentation on
+// 2026-11-22.
 type feishu struct {
 	*post
 	secret string

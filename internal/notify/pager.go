@@ -10,7 +10,8 @@ import (
 	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
-// pagerDuty speaks Events API v2: one event per alert; what began and what ended share the dedup_key.
+// pagerDuty speaks Events API v2: one event per alert; what began and what ended share the dedup_key (255 characters at
+// most), a summary has 1,024. Held against the documentation of Events API v2 on 2026-11-22.
 type pagerDuty struct {
 	*post
 	key string
@@ -99,7 +100,8 @@ func (t *pagerDuty) one(ctx context.Context, a *Alert, m *Message) error {
 }
 
 // alertmanager posts to /api/v2/alerts. An alert that nobody ends is dropped there after a while, so that each carries an
-// end far ahead, which a reminder moves on and the end of the incident brings near.
+// end far ahead, which a reminder moves on and the end of the incident brings near. Held against api/v2/openapi.yaml and the
+// pages on clients on 2026-11-22.
 type alertmanager struct{ *post }
 
 // alertLife is how long an alert stands in Alertmanager without news; monitors remind once a day.

@@ -6,9 +6,11 @@ import (
 	"html"
 	"strings"
 	"time"
+	"unicode/utf16"
 )
 
-// telegram speaks the bot API: sendMessage with HTML, at most 4,096 characters.
+// telegram speaks the bot API: sendMessage with HTML, at most 4,096 characters behind the tags, counted as UTF-16 does.
+// Held against the documentation of the Bot API and of its limits on 2026-11-22.
 type telegram struct {
 	*post
 	chat string
@@ -36,11 +38,11 @@ func newTelegram(c *Channel, d *Doors) (Sender, error) {
 func (t *telegram) Send(ctx context.Context, m *Message) error {
 	w := m.Say()
 	text := w.html(m)
-	for len([]rune(text)) > telegramSize && len(w.Blocks) > 1 { // tags must not be cut in two
+	for units(text) > telegramSize && len(w.Blocks) > 1 { // tags must not be cut in two
 		w.drop(m.Lang)
 		text = w.html(m)
 	}
-	if len([]rune(text)) > telegramSize {
+	if units(text) > telegramSize {
 		text = html.EscapeString(shorten(w.Title, 1000))
 	}
 	raw, err := t.json(ctx, t.to, map[string]any{"chat_id": t.chat, "text": text, "parse_mode": "HTML", "link_preview_options": map[string]any{"is_disabled": true}})
@@ -61,6 +63,14 @@ func (t *telegram) Send(ctx context.Context, m *Message) error {
 		return mask(&Refusal{Text: r.Description, After: time.Duration(r.Parameters.RetryAfter) * time.Second}, t.secrets...)
 	}
 	return err
+}
+
+// units is how long a text is in UTF-16: a sign beyond the first plane counts twice.
+func units(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
 }
 
 // html is the message in the few tags Telegram knows.

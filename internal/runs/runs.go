@@ -56,6 +56,9 @@ func (k *Kind) HasAccounts() bool {
 func (k Kind) WithoutAccounts() (without Kind, ok bool) {
 	ok = !k.NeedsAccount()
 	k.Fields = slices.DeleteFunc(slices.Clone(k.Fields), func(f Field) bool { return f.Type == AccountField })
+	for i := range k.Fields {
+		k.Fields[i].Required = k.Fields[i].Required || k.Fields[i].Instead
+	}
 	return k, ok
 }
 
@@ -66,6 +69,7 @@ type Field struct {
 	Label       finding.Msg
 	Placeholder string
 	Required    bool
+	Instead     bool // required where there is no account to take it from
 	Choices     []string
 }
 

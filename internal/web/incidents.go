@@ -105,10 +105,24 @@ type proposalRow struct {
 	By        string                `json:"by,omitempty"`
 	Note      string                `json:"note,omitempty"`
 	Automatic bool                  `json:"automatic,omitempty"`
+	Hands     string                `json:"hands" enum:"mailwhy,people" doc:"who carries it out once it is approved"`
 }
 
-func rowOfProposal(p *monitor.Proposal, l finding.Lang) proposalRow {
-	r := proposalRow{p.ID, inLang(p.Title, l), inLang(p.Text, l), p.Monitor, p.At, steps(p.Steps), steps(p.Undo), []finding.Evidence{}, p.Hash, p.Until, p.State, p.By, p.Note, p.Automatic}
+// Hands tell what mailwhy carries out itself.
+type Hands interface {
+	Does(p *monitor.Proposal) bool
+}
+
+// HandsOf says who carries a proposal out: "mailwhy" or "people". Nil hands do nothing.
+func HandsOf(h Hands, p *monitor.Proposal) string {
+	if h != nil && h.Does(p) {
+		return "mailwhy"
+	}
+	return "people"
+}
+
+func (s *Server) rowOfProposal(p *monitor.Proposal, l finding.Lang) proposalRow {
+	r := proposalRow{p.ID, inLang(p.Title, l), inLang(p.Text, l), p.Monitor, p.At, steps(p.Steps), steps(p.Undo), []finding.Evidence{}, p.Hash, p.Until, p.State, p.By, p.Note, p.Automatic, HandsOf(s.o.Hands, p)}
 	if p.State == monitor.ProposalOpen {
 		r.Until = p.Expires
 	}
@@ -127,7 +141,7 @@ func (s *Server) getProposals(ctx context.Context, in *struct {
 	}
 	var out []proposalRow
 	for i := range all {
-		out = append(out, rowOfProposal(&all[i], langOf(ctx)))
+		out = append(out, s.rowOfProposal(&all[i], langOf(ctx)))
 	}
 	return listed(out, ""), nil
 }
@@ -179,5 +193,5 @@ func (s *Server) decide(ctx context.Context, in *Decision, approve bool) (*propo
 	if p, err = store.Proposal(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	return &proposalOut{rowOfProposal(p, langOf(ctx))}, nil
+	return &proposalOut{s.rowOfProposal(p, langOf(ctx))}, nil
 }

@@ -54,6 +54,7 @@ type Options struct {
 	Metrics    http.Handler   // nil: no /metrics
 	Scrapers   []netip.Prefix // who may read /metrics beside this machine and those with a token
 	Monitors   *monitor.Runner
+	Hands      Hands // of proposals; nil: everything is done by people
 	Dispatcher *notify.Dispatcher
 	Channels   *notify.Book // nil: channels stand in the configuration file only
 

@@ -381,14 +381,7 @@ func (t *Talk) Rest(ctx context.Context, d time.Duration) bool {
 	if time.Now().Add(d).After(t.end) {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return Pause(ctx, d) == nil
 }
 
 // Since is the time since the visit began.

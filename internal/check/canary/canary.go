@@ -192,25 +192,13 @@ func (w *walk) fetch(ctx context.Context) error {
 			}
 		}
 		pause := min(time.Duration(turn)*500*time.Millisecond, 5*time.Second)
-		if w.f.sought != nil || len(s.Ways()) == 0 || !pop || time.Now().Add(pause).After(until) || !rest(ctx, pause) {
+		if w.f.sought != nil || len(s.Ways()) == 0 || !pop || time.Now().Add(pause).After(until) || wire.Pause(ctx, pause) != nil {
 			w.f.Visits = append(w.f.Visits, s.Ports...)
 			if len(s.Ways()) == 0 {
 				w.fs = append(w.fs, fs...)
 			}
 			return nil
 		}
-	}
-}
-
-// rest waits; false means that the context is over.
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

@@ -244,9 +244,7 @@ func (l *looker) again(ctx context.Context) bool {
 		if pause == 0 {
 			pause = 1100 * time.Millisecond
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if wire.Pause(ctx, pause) != nil {
 			return false
 		}
 	}

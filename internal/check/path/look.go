@@ -192,21 +192,8 @@ func (t *tracer) measure(ctx context.Context, env *check.Env, main bool) {
 			rounds, extended = min(3*rounds, maxRounds), true
 		}
 		if n < rounds-1 && !(env.Tape != nil && env.Tape.Replaying()) {
-			rest(ctx, every-time.Since(begun))
+			_ = wire.Pause(ctx, every-time.Since(begun)) // the loop looks at the context itself
 		}
-	}
-}
-
-// rest waits, or until the run ends.
-func rest(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 

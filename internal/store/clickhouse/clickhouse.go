@@ -34,6 +34,7 @@ import (
 
 	"github.com/mailwhy/mailwhy/internal/knowledge"
 	"github.com/mailwhy/mailwhy/internal/logs"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // Options say how a store is used. The zero value of a field is good, but for Dialects.
@@ -243,23 +244,11 @@ func retry(ctx context.Context, do func() error) error {
 		if err = do(); err == nil || ctx.Err() != nil || !passing(err) {
 			return err
 		}
-		if perr := pause(ctx, time.Duration(i*i)*50*time.Millisecond); perr != nil {
+		if perr := wire.Pause(ctx, time.Duration(i*i)*50*time.Millisecond); perr != nil {
 			return errors.Join(err, perr)
 		}
 	}
 	return err
-}
-
-// pause waits for a while or for the end.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // passing tells an error that another server, or the same one later, may not give.

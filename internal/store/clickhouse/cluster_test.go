@@ -14,6 +14,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/store/storetest"
 	"github.com/mailwhy/mailwhy/internal/trace"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // worlds are the logs of storetest twice, with other ids and hosts the second time: four sources.
@@ -70,7 +71,7 @@ func whole(t *testing.T, ctx context.Context, s *Store, servers int) {
 		if err == nil && n == uint64(servers*len(tables)) {
 			return
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if wire.Pause(ctx, 50*time.Millisecond) != nil {
 			t.Fatalf("%d tables are whole, want %d; %v", n, servers*len(tables), err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/mailwhy/mailwhy/internal/logs"
 	"github.com/mailwhy/mailwhy/internal/store"
 	"github.com/mailwhy/mailwhy/internal/trace/digest"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // letGo is what column bare says of a piece whose raw lines were let go.
@@ -167,7 +168,7 @@ func (s *Store) untilDeleted(ctx context.Context, monday string) error {
 		if err != nil || len(left) == 0 {
 			return err
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := wire.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}

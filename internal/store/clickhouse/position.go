@@ -12,6 +12,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/mailwhy/mailwhy/internal/intake"
+	"github.com/mailwhy/mailwhy/internal/wire"
 )
 
 // errBehind tells that a server that is down may be the only one to have the newest lines of a source: where it was left
@@ -125,7 +126,7 @@ func (s *Store) complete(ctx context.Context, hosts []string) error {
 		if err = s.completeNow(ctx, hosts, n, i >= 10); !errors.Is(err, errBehind) {
 			return err
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := wire.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
