@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mailwhy/mailwhy/internal/finding"
 )
 
 // Config is the guard as an admin writes it (guard.toml, or [desk] of the serve configuration).
@@ -19,6 +22,15 @@ type Config struct {
 	Free     []string `toml:"without_approval" json:"without_approval,omitempty"` // rules whose proposals become active at once
 }
 
+// Wrong is something wrong with a Config.
+type Wrong struct {
+	Key  string
+	Says finding.Sentence
+}
+
+// Error says it in English.
+func (w *Wrong) Error() string { return w.Key + ": " + w.Says.In(finding.EN) }
+
 // Guard reads the words of the configuration; the error names the first that cannot be understood.
 func (c *Config) Guard() (Guard, error) {
 	g := Guard{Bits4: c.Bits4, Bits6: c.Bits6, Longest: time.Duration(c.Longest) * 24 * time.Hour}
@@ -31,7 +43,7 @@ func (c *Config) Guard() (Guard, error) {
 		for _, w := range l.words {
 			what, ok := ParseWhat(w)
 			if !ok {
-				return g, fmt.Errorf("%s: %q is neither an address nor a network nor a domain", l.name, w)
+				return g, &Wrong{l.name, finding.S("{{.Text}} is neither an address nor a network nor a domain", finding.Args{"Text": strconv.Quote(w)})}
 			}
 			if p, err := netip.ParsePrefix(what); err == nil {
 				*l.nets = append(*l.nets, p)
@@ -47,12 +59,17 @@ func (c *Config) Guard() (Guard, error) {
 			p, err = netip.PrefixFrom(a, a.BitLen()), nil
 		}
 		if err != nil {
-			return g, fmt.Errorf("shared: %q is no network with the name of its holder", w)
+			return g, &Wrong{"shared", finding.S("{{.Text}} is no network with the name of its holder, such as 192.0.2.0/26 Provider", finding.Args{"Text": strconv.Quote(w)})}
 		}
 		g.Shared = append(g.Shared, Range{p.Masked(), cmp.Or(strings.TrimSpace(name), what)})
 	}
-	if c.Bits4 < 0 || c.Bits4 > 32 || c.Bits6 < 0 || c.Bits6 > 128 || c.Longest < 0 {
-		return g, fmt.Errorf("widest_ipv4 is 0 to 32, widest_ipv6 0 to 128, longest_days 0 or more")
+	for _, n := range []struct {
+		key     string
+		n, most int
+	}{{"widest_ipv4", c.Bits4, 32}, {"widest_ipv6", c.Bits6, 128}, {"longest_days", c.Longest, 36500}} {
+		if n.n < 0 || n.n > n.most {
+			return g, &Wrong{n.key, finding.S("wants a number from 0 to {{.Most}}", finding.Args{"Most": n.most})}
+		}
 	}
 	return g, nil
 }

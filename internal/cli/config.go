@@ -5,11 +5,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,19 +92,32 @@ type SignOnConfig struct {
 	Domains          map[string][]string `toml:"domains"`      // group = domains of a helpdesk
 }
 
-// signOns turns the configuration into what web takes.
+// problems says what is wrong with a sign-on service, by key.
+func (c *SignOnConfig) problems(bad func(key string, says finding.Sentence)) {
+	if c.ID == "" || strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		bad("id", finding.S("{{.Text}} will not do: small letters, digits and - are wanted", finding.Args{"Text": strconv.Quote(shorten(c.ID))}))
+	}
+	if u, err := url.Parse(c.Issuer); err != nil || u.Host == "" {
+		bad("issuer", finding.S("{{.Text}} is no address like https://why.mine.example", finding.Args{"Text": strconv.Quote(shorten(c.Issuer))}))
+	}
+	if c.ClientID == "" {
+		bad("client_id", finding.S("it is missing", nil))
+	}
+	for _, word := range slices.Sorted(maps.Keys(c.Roles)) {
+		if _, ok := access.ParseRole(word); !ok {
+			bad("roles", finding.S("there is no role {{.Name}}", finding.Args{"Name": shorten(word)}))
+		}
+	}
+	if _, ok := access.ParseRole(c.DefaultRole); c.DefaultRole != "" && !ok {
+		bad("default_role", finding.S("there is no role {{.Name}}", finding.Args{"Name": shorten(c.DefaultRole)}))
+	} else if c.DefaultRole == string(access.Helpdesk) {
+		bad("default_role", finding.S("a helpdesk is limited to domains, which those in no group have not: give another role", nil))
+	}
+}
+
+// signOns turns a configuration that was checked into what web takes.
 func signOns(in []SignOnConfig) (out []web.SignOn, err error) {
-	for i, c := range in {
-		where := fmt.Sprintf("oidc %d", i+1)
-		if c.ID == "" || strings.Trim(c.ID, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-			return nil, fmt.Errorf("%s: id %q: wanted small letters, digits and -", where, c.ID)
-		}
-		if u, err := url.Parse(c.Issuer); err != nil || u.Host == "" {
-			return nil, fmt.Errorf("%s: issuer %q is no URL", where, c.Issuer)
-		}
-		if c.ClientID == "" {
-			return nil, fmt.Errorf("%s: client_id is missing", where)
-		}
+	for _, c := range in {
 		o := web.SignOn{
 			ID: c.ID, Name: cmp.Or(c.Name, c.ID), Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Scopes: c.Scopes,
 			NameClaim: c.NameClaim, GroupsClaim: c.GroupsClaim, Default: access.Role(c.DefaultRole), Roles: map[access.Role][]string{}, Domains: c.Domains,
@@ -109,19 +125,14 @@ func signOns(in []SignOnConfig) (out []web.SignOn, err error) {
 		if c.ClientSecretFile != "" {
 			raw, err := os.ReadFile(c.ClientSecretFile)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", where, err)
+				return nil, unreadable(c.ClientSecretFile, err)
 			}
 			o.ClientSecret = strings.TrimSpace(string(raw))
 		}
 		for word, groups := range c.Roles {
-			r, ok := access.ParseRole(word)
-			if !ok {
-				return nil, fmt.Errorf("%s: there is no role %q", where, word)
+			if r, ok := access.ParseRole(word); ok {
+				o.Roles[r] = groups
 			}
-			o.Roles[r] = groups
-		}
-		if _, ok := access.ParseRole(c.DefaultRole); c.DefaultRole != "" && (!ok || c.DefaultRole == string(access.Helpdesk)) {
-			return nil, fmt.Errorf("%s: default_role %q: a role without domains", where, c.DefaultRole)
 		}
 		out = append(out, o)
 	}
@@ -165,24 +176,7 @@ func readConfig(name string) (*Config, error) {
 			return nil, wrongConfig(name, text, bad)
 		}
 	}
-	if err := c.Serve.check(); err != nil {
-		return nil, badConfig(name, nil, err)
-	}
-	if bad := intake.Validate(c.Intake); len(bad) > 0 {
-		return nil, usage(finding.S("{{.File}}: {{.Text}}", finding.Args{"File": name, "Text": bad[0]}), finding.Sentence{})
-	}
-	if err := c.Retention.check(); err != nil {
-		return nil, err
-	}
-	if _, err := c.Desk.Guard(); err != nil {
-		return nil, badConfig(name, nil, fmt.Errorf("desk.%w", err))
-	}
-	if err := c.Threat.problem(); err != nil {
-		return nil, badConfig(name, nil, err)
-	}
-	if _, err := signOns(c.OIDC); err != nil {
-		return nil, badConfig(name, nil, err)
-	}
+	c.Serve.complete()
 	return c, nil
 }
 
@@ -243,48 +237,64 @@ func wrongType(e *toml.DecodeError) finding.Sentence {
 	return finding.S("{{.Key}} wants {{.Want}}", finding.Args{"Key": key, "Want": want})
 }
 
-// check fills in the defaults and refuses what cannot be meant.
-func (s *ServeConfig) check() error {
-	if s.Listen == "" {
-		s.Listen = "127.0.0.1:8025"
+// complete fills in the defaults.
+func (s *ServeConfig) complete() {
+	s.Listen = cmp.Or(s.Listen, "127.0.0.1:8025")
+	s.BasePath, s.PublicURL = strings.TrimSuffix(s.BasePath, "/"), strings.TrimSuffix(s.PublicURL, "/")
+}
+
+// check completes it and gives the first thing that cannot be meant.
+func (s *ServeConfig) check() (err error) {
+	s.complete()
+	s.problems(func(key string, says finding.Sentence) {
+		if err == nil {
+			err = usage(finding.S("{{.Key}}: {{.Says}}", finding.Args{"Key": "serve." + key, "Says": says}), finding.Sentence{})
+		}
+	})
+	return err
+}
+
+// problems says what cannot be meant, by key.
+func (s *ServeConfig) problems(bad func(key string, says finding.Sentence)) {
+	if _, _, err := net.SplitHostPort(cmp.Or(s.Listen, ":0")); err != nil {
+		bad("listen", finding.S("{{.Text}} is no [ADDRESS]:PORT", finding.Args{"Text": strconv.Quote(shorten(s.Listen))}))
 	}
-	if _, _, err := net.SplitHostPort(s.Listen); err != nil {
-		return fmt.Errorf("serve.listen: %q is no [ADDRESS]:PORT", s.Listen)
-	}
-	s.BasePath = strings.TrimSuffix(s.BasePath, "/")
-	s.PublicURL = strings.TrimSuffix(s.PublicURL, "/")
 	if u, err := url.Parse(s.PublicURL); s.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-		return fmt.Errorf("serve.public_url: %q is no address like https://why.mine.example", s.PublicURL)
+		bad("public_url", finding.S("{{.Text}} is no address like https://why.mine.example", finding.Args{"Text": strconv.Quote(shorten(s.PublicURL))}))
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
-		return errors.New("serve.tls_cert and serve.tls_key belong together")
+		key := map[bool]string{true: "tls_key", false: "tls_cert"}[s.TLSKey != ""]
+		bad(key, finding.S("tls_cert and tls_key belong together", nil))
 	}
-	if _, err := prefixes(s.Proxies); err != nil {
-		return fmt.Errorf("serve.trusted_proxies: %w", err)
-	}
-	if _, err := prefixes(s.Scrapers); err != nil {
-		return fmt.Errorf("serve.metrics_from: %w", err)
-	}
-	if _, err := prefixes(s.AllowTargets); err != nil {
-		return fmt.Errorf("serve.allow_targets: %w", err)
+	for _, l := range []struct {
+		key   string
+		words []string
+	}{{"trusted_proxies", s.Proxies}, {"allow_targets", s.AllowTargets}} {
+		for _, w := range l.words {
+			if _, err := prefixes([]string{w}); err != nil {
+				bad(l.key, finding.S("{{.Text}} is neither an address nor a network", finding.Args{"Text": strconv.Quote(shorten(w))}))
+			}
+		}
 	}
 	if s.Store != "" && !strings.HasPrefix(s.Store, clickhouse.Prefix) {
-		return fmt.Errorf("serve.store: %w", clickhouse.ErrURL)
+		bad("store", finding.S("a store stands at clickhouse://…; left out, it is in the data folder", nil))
 	}
-	switch s.LogFormat {
-	case "", "text", "json":
-	default:
-		return fmt.Errorf("serve.log_format: %q is neither text nor json", s.LogFormat)
+	for _, w := range []struct {
+		key, word string
+		all       []string
+	}{{"log_format", s.LogFormat, []string{"text", "json"}}, {"log_level", s.LogLevel, []string{"debug", "info", "warn", "error"}}} {
+		if w.word != "" && !slices.Contains(w.all, w.word) {
+			bad(w.key, finding.S("unknown word {{.Word}}: one of {{list .All}}", finding.Args{"Word": shorten(w.word), "All": w.all}))
+		}
 	}
-	switch s.LogLevel {
-	case "", "debug", "info", "warn", "error":
-	default:
-		return fmt.Errorf("serve.log_level: %q is none of debug, info, warn, error", s.LogLevel)
+	for _, n := range []struct {
+		key  string
+		less bool
+	}{{"runs_per_user", s.RunsPerUser < 0}, {"runs_per_minute", s.RunsPerMinute < 0}, {"timeout", s.Timeout < 0}, {"session_idle", s.SessionIdle < 0}, {"session_longest", s.SessionLongest < 0}} {
+		if n.less {
+			bad(n.key, finding.S("it cannot be negative", nil))
+		}
 	}
-	if s.RunsPerUser < 0 || s.RunsPerMinute < 0 || s.Timeout < 0 || s.SessionIdle < 0 || s.SessionLongest < 0 {
-		return errors.New("serve: numbers and times cannot be negative")
-	}
-	return nil
 }
 
 // prefixes reads addresses and networks.

@@ -9,7 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mailwhy/mailwhy/internal/change"
 	"github.com/mailwhy/mailwhy/internal/finding"
+	"github.com/mailwhy/mailwhy/internal/intake"
 	"github.com/mailwhy/mailwhy/internal/monitor"
 	"github.com/mailwhy/mailwhy/internal/notify"
 )
@@ -71,8 +73,29 @@ func (c *Config) problems() []problem {
 	for _, p := range c.channels().Validate() {
 		out = append(out, problem{p.Path, p.Says})
 	}
+	at := func(path ...any) func(string, finding.Sentence) {
+		return func(key string, says finding.Sentence) {
+			out = append(out, problem{append(slices.Clone(path), key), says})
+		}
+	}
 	for i := range c.Update {
-		c.Update[i].check(func(key string, says finding.Sentence) { out = append(out, problem{[]any{"dns_update", i, key}, says}) })
+		c.Update[i].check(at("dns_update", i))
+	}
+	for i := range c.OIDC {
+		c.OIDC[i].problems(at("oidc", i))
+	}
+	c.Serve.problems(at("serve"))
+	c.Retention.problems(at("retention"))
+	for i := range c.Threat.MISP {
+		c.Threat.MISP[i].problems(at("threat", "misp", i))
+	}
+	c.Threat.problems(at("threat"))
+	for _, p := range intake.Validate(c.Intake) {
+		out = append(out, problem{[]any{"intake", p.Entry}, p.Says})
+	}
+	var wrong *change.Wrong
+	if _, err := c.Desk.Guard(); errors.As(err, &wrong) {
+		at("desk")(wrong.Key, wrong.Says)
 	}
 	return out
 }
@@ -109,7 +132,7 @@ func (e *configError) report() *finding.Report {
 	return &finding.Report{
 		Command: "config", Target: finding.Subject{Kind: finding.KindFile, Name: e.name},
 		Headline: finding.Headline{State: finding.StateBroken, Owner: finding.OwnerSelf, Says: finding.S("{{.File}} has {{.N}} {{plural .N \"problem\" \"problems\"}}.", finding.Args{"File": e.name, "N": len(e.rows)})},
-		Sections: []finding.Section{{Columns: []finding.Sentence{finding.S("line", nil), finding.S("key", nil), finding.S("problem", nil)}, Rows: e.rows}},
+		Sections: []finding.Section{{Columns: []finding.Sentence{finding.S("line", nil), finding.S("setting", nil), finding.S("problem", nil)}, Rows: e.rows}},
 	}
 }
 

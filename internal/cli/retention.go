@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,16 +64,17 @@ func (c *RetentionConfig) keeps() map[string]string {
 	return out
 }
 
-func (c *RetentionConfig) check() error {
+// problems says what is wrong, by key.
+func (c *RetentionConfig) problems(bad func(key string, says finding.Sentence)) {
 	if _, ok := retentionPresets[c.Preset]; c.Preset != "" && !ok {
-		return usage(finding.S("retention.preset: there is none called {{.Text}}", finding.Args{"Text": shorten(c.Preset)}), finding.S("one of 6mo, 12mo", nil))
+		bad("preset", finding.S("unknown word {{.Word}}: one of {{list .All}}", finding.Args{"Word": shorten(c.Preset), "All": slices.Sorted(maps.Keys(retentionPresets))}))
 	}
-	for _, keep := range c.keeps() {
-		if _, err := keptSince(keep, time.Unix(0, 0)); err != nil {
-			return err
+	keeps := c.keeps()
+	for _, kind := range keptKinds {
+		if _, err := keptSince(cmp.Or(keeps[kind], "1d"), time.Unix(0, 0)); err != nil {
+			bad(kind, finding.S("{{.Text}} is no time to keep: give 6mo, 12mo, or days such as 400d", finding.Args{"Text": shorten(keeps[kind])}))
 		}
 	}
-	return nil
 }
 
 // keptSince reads how long is kept: months or days.

@@ -150,12 +150,15 @@ func TestRetentionInServe(t *testing.T) {
 
 func TestRetentionConfig(t *testing.T) {
 	for _, bad := range []RetentionConfig{{Journeys: "for ever"}, {Preset: "7mo"}, {Audit: "-1d"}} {
-		if bad.check() == nil {
+		found := false
+		bad.problems(func(string, finding.Sentence) { found = true })
+		if !found {
 			t.Errorf("%+v was taken", bad)
 		}
 	}
 	c := RetentionConfig{Preset: "6mo", Lines: "30d", Reports: "400d", Runs: "forever"}
-	if got := c.keeps(); c.check() != nil || len(got) != 4 || got[keptLines] != "30d" || got[keptJourneys] != "6mo" || got[keptReports] != "400d" || got[keptAudit] != "12mo" {
+	c.problems(func(key string, says finding.Sentence) { t.Errorf("%s: %s", key, says) })
+	if got := c.keeps(); len(got) != 4 || got[keptLines] != "30d" || got[keptJourneys] != "6mo" || got[keptReports] != "400d" || got[keptAudit] != "12mo" {
 		t.Errorf("%v", got)
 	}
 }

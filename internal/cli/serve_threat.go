@@ -2,9 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,17 +122,19 @@ func (v *service) blocklistKind() []runKind {
 	return nil
 }
 
-// problem says what is wrong with [threat], nil for nothing.
-func (c *ThreatConfig) problem() error {
-	for i, m := range c.MISP {
-		if !strings.HasPrefix(m.URL, "https://") && !strings.HasPrefix(m.URL, "http://") || m.KeyFile == "" {
-			return fmt.Errorf("threat.misp %d wants url (https://…) and key_file", i+1)
-		}
+// problems says what is wrong with a server of a [threat], by key.
+func (m *MISPConfig) problems(bad func(key string, says finding.Sentence)) {
+	if !strings.HasPrefix(m.URL, "https://") && !strings.HasPrefix(m.URL, "http://") {
+		bad("url", finding.S("{{.Text}} is no address like https://why.mine.example", finding.Args{"Text": strconv.Quote(shorten(m.URL))}))
 	}
-	for _, f := range c.Feeds {
-		if f == "" {
-			return errors.New("threat.feeds: an empty name")
-		}
+	if m.KeyFile == "" {
+		bad("key_file", finding.S("it is missing", nil))
 	}
-	return nil
+}
+
+// problems says what is wrong with [threat] itself.
+func (c *ThreatConfig) problems(bad func(key string, says finding.Sentence)) {
+	if slices.Contains(c.Feeds, "") {
+		bad("feeds", finding.S("an empty name", nil))
+	}
 }

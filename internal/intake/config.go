@@ -204,15 +204,23 @@ func (c *Config) tlsConfig() (*tls.Config, error) {
 	return conf, nil
 }
 
+// Problem is something wrong with an entry.
+type Problem struct {
+	Entry int // from 0
+	Says  finding.Sentence
+}
+
 // Validate says what is wrong with a list of entries: with each, and where two of them would take in the same.
-func Validate(list []Config) (out []finding.Sentence) {
+func Validate(list []Config) (out []Problem) {
 	seen := map[string]bool{}
 	for i := range list {
 		c := &list[i]
-		out = append(out, c.Validate()...)
+		for _, says := range c.Validate() {
+			out = append(out, Problem{i, says})
+		}
 		for _, what := range c.subjects() {
 			if seen[what] {
-				out = append(out, finding.S("intake: {{.What}} is there twice; a source is read by one entry", finding.Args{"What": what}))
+				out = append(out, Problem{i, finding.S("intake: {{.What}} is there twice; a source is read by one entry", finding.Args{"What": what})})
 			}
 			seen[what] = true
 		}

@@ -70,7 +70,7 @@ func TestValidate(t *testing.T) {
 		{"kind = \"mailbox\"\nurl = \"imaps://li@imap.mine.example\"\npassword_file = \"/p\"\nevery = \"1s\"", "no time of 10"},
 	} {
 		bad := Validate(decode(t, "[[intake]]\n"+c.text))
-		if len(bad) != 1 || !strings.Contains(bad[0].In(finding.EN), c.want) {
+		if len(bad) != 1 || !strings.Contains(bad[0].Says.In(finding.EN), c.want) {
 			t.Errorf("%s\n%v\nwant one sentence with %q", c.text, bad, c.want)
 		}
 	}
