@@ -46,7 +46,7 @@ func TestThreatFromThePage(t *testing.T) {
 	if n := reps[finding.ZH].Count(finding.VerdictWarning); n != 1 {
 		t.Errorf("%d known, want 1", n)
 	}
-	for toml, want := range map[string]string{"[[threat.misp]]\nurl = \"ftp://x\"\n": "threat.misp 1", "[threat]\nfeeds = [\"\"]\n": "threat.feeds", "[threat]\nlists = []\n": "unknown key"} {
+	for toml, want := range map[string]string{"[[threat.misp]]\nurl = \"ftp://x\"\n": "threat.misp[1]", "[threat]\nfeeds = [\"\"]\n": "threat.feeds", "[threat]\nlists = []\n": "unknown key"} {
 		file := filepath.Join(t.TempDir(), "c.toml")
 		if err := os.WriteFile(file, []byte(toml), 0o600); err != nil {
 			t.Fatal(err)
