@@ -196,6 +196,9 @@ func (a *app) sumNamed(ctx context.Context, names []string, errs []namedError, e
 		if err := s.tally.Scan(ctx, in, r, int32(i), &f.Lines); err != nil {
 			f.Unread(err)
 		}
+		if in.Unplaced() {
+			f.Lines.Years = 1
+		}
 		in.Close()
 		s.files = append(s.files, f)
 		read = append(read, in)

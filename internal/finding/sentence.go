@@ -232,6 +232,8 @@ func Duration(l Lang, d time.Duration) string {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
 	switch {
+	case d == 0:
+		return "0" + unit("s", "秒")
 	case d < time.Millisecond:
 		return sign + num(float64(d.Microseconds())) + unit("µs", "微秒")
 	case d < time.Second:

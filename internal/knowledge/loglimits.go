@@ -25,6 +25,10 @@ type LogLimits struct {
 	RelayAttemptsMin      int64          `toml:"relay_attempts_min"`
 	TLSFailedShare        float64        `toml:"tls_failed_share"`
 	TLSFailedMin          int64          `toml:"tls_failed_min"`
+	TLSDropMin            int64          `toml:"tls_drop_min"`
+	TLSDropFrom           float64        `toml:"tls_drop_from"`
+	TLSDropTo             float64        `toml:"tls_drop_to"`
+	TLSDropHours          int            `toml:"tls_drop_hours"`
 	ResourceWords         []string       `toml:"resource_words"`
 	DyingWords            []string       `toml:"dying_words"`
 	RelayCauses           []string       `toml:"relay_causes"`

@@ -25,6 +25,7 @@ type Odd struct {
 	Invalid int64 `json:"invalid,omitempty"` // not UTF-8
 	Cut     int64 `json:"cut,omitempty"`     // without its end: the last one of the input
 	Back    int64 `json:"back,omitempty"`    // much earlier than the one before; counted by summaries
+	Years   int64 `json:"years,omitempty"`   // 1 for a stream of several years that its times do not name, see Input.Unplaced
 }
 
 // LongLine is more than any mail program writes, in bytes.
@@ -37,6 +38,7 @@ func (o *Odd) Add(p Odd) {
 	o.Invalid += p.Invalid
 	o.Cut += p.Cut
 	o.Back += p.Back
+	o.Years += p.Years
 }
 
 // Add sums.

@@ -359,6 +359,11 @@ func (in *Input) Late() bool {
 	return in.file == nil && in.packed != nil && in.years.Load() != nil && !in.told
 }
 
+// Unplaced is Late for a stream that cannot be opened again.
+func (in *Input) Unplaced() bool {
+	return in.file == nil && in.packed == nil && in.years.Load() != nil && !in.told
+}
+
 // Years is what is known of when the parts of the input were written, nil where the time of its file tells all.
 func (in *Input) Years() *Years { return in.years.Load() }
 

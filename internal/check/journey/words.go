@@ -260,8 +260,8 @@ func deliveryWords(st *trace.Step, args finding.Args) finding.Sentence {
 func sentWords(st *trace.Step, args finding.Args) finding.Sentence {
 	switch slow := st.Delays != nil && st.Delay > time.Second && st.Delays.Before+st.Delays.Queue > 0; {
 	case slow:
-		args["Queue"], args["Before"], args["Connect"], args["Transfer"] = st.Delays.Queue, st.Delays.Before, st.Delays.Connect, st.Delays.Transfer
-		return finding.S("{{.To}} sent to {{.Where}} after {{.Delay}} (before the queue {{.Before}}, waiting {{.Queue}}, connecting {{.Connect}}, sending {{.Transfer}}): {{.Text}}", args)
+		args["Parts"] = delayParts(st.Delays)
+		return finding.S("{{.To}} sent to {{.Where}} after {{.Delay}} ({{list .Parts}}): {{.Text}}", args)
 	case inHouse(st) && st.Text == "":
 		return finding.S("{{.To}} delivered on this machine by {{.Where}}", args)
 	case inHouse(st):
@@ -270,6 +270,21 @@ func sentWords(st *trace.Step, args finding.Args) finding.Sentence {
 		return finding.S("{{.To}} sent to {{.Where}}", args)
 	}
 	return finding.S("{{.To}} sent to {{.Where}}: {{.Text}}", args)
+}
+
+// delayParts are the parts of a delay that took any time.
+func delayParts(d *trace.Split) (parts []finding.Sentence) {
+	part := func(s finding.Sentence, took time.Duration) {
+		if took > 0 {
+			s.Args = finding.Args{"D": took}
+			parts = append(parts, s)
+		}
+	}
+	part(finding.S("{{.D}} before the queue", nil), d.Before)
+	part(finding.S("{{.D}} waiting", nil), d.Queue)
+	part(finding.S("{{.D}} connecting", nil), d.Connect)
+	part(finding.S("{{.D}} sending", nil), d.Transfer)
+	return parts
 }
 
 func noticeWords(st *trace.Step, args finding.Args) finding.Sentence {

@@ -189,6 +189,9 @@ func TestInsights(t *testing.T) {
 		{rule: ruleTLSOld, enough: func(d *day) { d.tls(1, "TLSv1") }, less: func(d *day) { d.tls(1, "TLSv1.2") }},
 		{rule: ruleTLSFailed, enough: func(d *day) { d.tls(380, "TLSv1.3"); d.noTLS(20) }, less: func(d *day) { d.tls(381, "TLSv1.3"); d.noTLS(20) }},
 		{rule: ruleTLSFailed, enough: func(d *day) { d.noTLS(20) }, less: func(d *day) { d.noTLS(19) }},
+		{rule: ruleTLSDrop, enough: func(d *day) { d.tlsBut(10, 2, 7) }, less: func(d *day) { d.tlsBut(10, 2, 9) }},
+		{rule: ruleTLSDrop, enough: func(d *day) { d.tlsBut(2, 2, 0) }, less: func(d *day) { d.tlsBut(1, 2, 0) }},
+		{rule: ruleTLSDrop, enough: func(d *day) { d.tlsBut(22, 2, 0) }, less: func(d *day) { d.tlsBut(23, 1, 0) }},
 		{rule: ruleResources, enough: func(d *day) {
 			d.add(t0.Add(time.Hour), "postfix/cleanup[6]", "warning: 4ABCDEF12: write queue file: No space left on device")
 		}, less: func(d *day) {
@@ -277,8 +280,70 @@ func (d *day) tls(n int, version string) {
 	}
 }
 
+// tlsBut adds 20 connections with TLS in each hour, and only so few in some hours from one on. 30 clients hand in mail.
+func (d *day) tlsBut(from, hours, few int) {
+	for h := range 24 {
+		for i := range 30 {
+			at := t0.Add(time.Duration(h)*time.Hour + time.Duration(i)*time.Second)
+			d.id++
+			d.add(at, "postfix/smtpd[9]", "A%07X: client=out.c.example[192.0.3.%d]", d.id, 1+i)
+			d.add(at, "postfix/qmgr[2]", "A%07X: removed", d.id)
+			if n := map[bool]int{true: few, false: 20}[h >= from && h < from+hours]; i < n {
+				d.add(at, "postfix/smtpd[9]", "Anonymous TLS connection established from out.c.example[192.0.3.%d]: TLSv1.3 with cipher X (256/256 bits)", 1+i)
+			}
+		}
+	}
+}
+
 func (d *day) noTLS(n int) {
 	for i := range n {
 		d.add(t0.Add(time.Duration(i)*time.Minute), "postfix/smtpd[9]", "SSL_accept error from unknown[203.0.113.9]: -1")
+	}
+}
+
+// TestQueueGrowthIsToldOnce: the longest, with the others as evidence.
+func TestQueueGrowthIsToldOnce(t *testing.T) {
+	d := ordinary()
+	for _, h := range []int{2, 3, 4, 10, 11, 12, 13} {
+		d.messages(40, h, "mx.far.example", "")
+	}
+	in := Input{}
+	in.Stats, in.Files = d.stats(t)
+	r, err := Survey(&check.Env{Now: func() time.Time { return t0 }, Know: knowledge.Embedded()}, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.Rule == ruleQueueGrowth && f.Outcome == finding.Fail {
+			if n++; f.Args["Hours"] != 4 || len(f.Evidence) != 2 {
+				t.Errorf("%v hours, evidence %v", f.Args["Hours"], f.Evidence)
+			}
+		}
+	}
+	if n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// TestOddLinesAreNamed, each kind by itself.
+func TestOddLinesAreNamed(t *testing.T) {
+	odd := logs.Odd{Long: 1, NUL: 2, Invalid: 3, Cut: 1, Back: 4}
+	in := Input{Stats: quiet(), Files: []File{{Name: "mail.log", Lines: logs.Counts{Lines: 10, Mail: 10, Odd: odd}}, {Name: "-", Lines: logs.Counts{Lines: 10, Mail: 10, Odd: logs.Odd{Back: 1, Years: 1}}}}}
+	r, err := Survey(&check.Env{Now: func() time.Time { return t0 }, Know: knowledge.Embedded()}, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for i := range r.Findings {
+		if f := &r.Findings[i]; f.Rule == ruleOdd {
+			said = append(said, f.Says().String())
+		}
+	}
+	want := []string{"mail.log: 1 line is longer than 64 kB", "mail.log: 2 lines have NUL bytes", "mail.log: 3 lines are not UTF-8", "mail.log: the last line has no end",
+		"mail.log: time goes back by more than 90 minutes several times (4)",
+		"standard input: its times name no year and are of several: hours and days are told as if of one; a file given by its name is read right"}
+	if !slices.Equal(said, want) {
+		t.Errorf("said %q", said)
 	}
 }

@@ -19,7 +19,7 @@ func judge(subject finding.Subject, in *Input, f *Facts, lim *knowledge.LogLimit
 	j := judging{subject: subject, in: in, f: f, s: in.Stats, lim: lim}
 	for _, look := range []func(*judging){
 		(*judging).inputs, (*judging).compromised, (*judging).resources, (*judging).acceptance, (*judging).bounceBursts, (*judging).deferralWaves,
-		(*judging).silence, (*judging).queueGrowth, (*judging).bruteForce, (*judging).networks, (*judging).travel, (*judging).relaying, (*judging).tls,
+		(*judging).silence, (*judging).queueGrowth, (*judging).bruteForce, (*judging).networks, (*judging).travel, (*judging).relaying, (*judging).tls, (*judging).tlsDrop,
 	} {
 		look(&j)
 	}
@@ -64,12 +64,19 @@ func (j *judging) inputs() {
 
 // odd names the lines of a file that are not as a log's should be.
 func (j *judging) odd(s finding.Subject, o lines.Odd) {
+	if o.Years > 0 {
+		o.Back = 0 // that is New Year
+	}
+	name := finding.Raw(s.Name)
+	if s.Name == "-" {
+		name = finding.S("standard input", nil)
+	}
 	for _, kind := range []struct {
 		name string
 		n    int64
-	}{{"long", o.Long}, {"nul", o.NUL}, {"invalid", o.Invalid}, {"cut", o.Cut}, {"back", o.Back}} {
+	}{{"long", o.Long}, {"nul", o.NUL}, {"invalid", o.Invalid}, {"cut", o.Cut}, {"back", o.Back}, {"years", o.Years}} {
 		if kind.n > 0 {
-			j.say(ruleOdd.Failed(s, finding.Args{"File": s.Name, "Kind": kind.name, "N": kind.n}))
+			j.say(ruleOdd.Failed(s, finding.Args{"File": name, "Kind": kind.name, "N": kind.n}))
 		}
 	}
 }
@@ -132,7 +139,15 @@ func (j *judging) silence() {
 	}
 }
 
+// queueGrowth tells the longest growth of the queue, the others as evidence.
 func (j *judging) queueGrowth() {
+	type growth struct {
+		from  time.Time
+		hours int
+		n     int64
+	}
+	var runs []growth
+	var longest growth
 	run := 0
 	for i := 1; i < len(j.s.Hours); i++ {
 		h := j.s.Hours[i]
@@ -143,9 +158,20 @@ func (j *judging) queueGrowth() {
 		}
 		lastOfRun := i+1 == len(j.s.Hours) || j.s.Hours[i+1].InQueue <= h.InQueue
 		if run >= j.lim.QueueGrowthHours && h.InQueue >= j.lim.QueueGrowthMin && lastOfRun {
-			j.say(ruleQueueGrowth.Failed(j.subject, finding.Args{"Hours": run, "N": h.InQueue}).Prove(finding.Cmd("queue")))
+			g := growth{j.s.Hours[i-run+1].At, run, h.InQueue}
+			if runs = append(runs, g); g.hours > longest.hours {
+				longest = g
+			}
 		}
 	}
+	if len(runs) == 0 {
+		return
+	}
+	f := ruleQueueGrowth.Failed(j.subject, finding.Args{"Hours": longest.hours, "N": group(longest.n), "At": longest.from})
+	for _, g := range runs {
+		f = f.With(finding.Evidence{Source: "log", At: g.from, Raw: fmt.Sprintf("%s … %s: %d", g.from.UTC().Format(time.RFC3339), g.from.Add(time.Duration(g.hours)*time.Hour).UTC().Format(time.RFC3339), g.n)})
+	}
+	j.say(f.Prove(finding.Cmd("queue")))
 }
 
 func (j *judging) relaying() {

@@ -5,7 +5,7 @@ import "github.com/mailwhy/mailwhy/internal/finding"
 // Rules lists what this pack may say.
 var Rules = []*finding.Rule{
 	ruleRead, ruleUnparsed, ruleOdd, ruleBounceBurst, ruleDeferralWave, ruleDead, ruleAcceptance, ruleAcceptanceDrop, ruleSilent, ruleQueueGrowth, ruleBruteForce,
-	ruleBruteForceNetwork, ruleSpraying, ruleCompromised, ruleTravel, ruleRelayAttempts, ruleTLSOld, ruleTLSFailed, ruleResources, ruleDying,
+	ruleBruteForceNetwork, ruleSpraying, ruleCompromised, ruleTravel, ruleRelayAttempts, ruleTLSOld, ruleTLSFailed, ruleTLSDrop, ruleResources, ruleDying,
 }
 
 var (
@@ -32,6 +32,7 @@ var (
 			"{{else if eq .Kind \"nul\"}}{{.N}} {{plural .N \"line has\" \"lines have\"}} NUL bytes" +
 			"{{else if eq .Kind \"invalid\"}}{{.N}} {{plural .N \"line is\" \"lines are\"}} not UTF-8" +
 			"{{else if eq .Kind \"cut\"}}the last line has no end" +
+			"{{else if eq .Kind \"years\"}}its times name no year and are of several: hours and days are told as if of one; a file given by its name is read right" +
 			"{{else}}time goes back by more than 90 minutes {{plural .N \"once\" \"several times\"}} ({{.N}}){{end}}",
 		Why: "NUL bytes and a last line without an end come from a log that was cut or a machine that fell while it was written; time that goes back, from a clock that was set or from several logs in one file. What could be read of them was",
 	}
@@ -82,7 +83,7 @@ var (
 	ruleQueueGrowth = &finding.Rule{
 		ID: "logs.queue-growth", Severity: finding.Warning, Owner: finding.OwnerSelf,
 		Title:  "growing queue",
-		Says:   "the queue grew for {{.Hours}} {{plural .Hours \"hour\" \"hours\"}} to {{.N}} {{plural .N \"message\" \"messages\"}}",
+		Says:   "the queue grew for {{.Hours}} {{plural .Hours \"hour\" \"hours\"}} from {{.At}} on, to {{.N}} {{plural .N \"message\" \"messages\"}}",
 		Why:    "more comes in than goes out; mail is late and will expire",
 		Repair: "see which destinations hold the messages and why",
 	}
@@ -141,6 +142,14 @@ var (
 		Says:   "{{.N}} TLS {{plural .N \"handshake\" \"handshakes\"}} failed ({{.Share}} %)",
 		Why:    "mail to or from these peers goes in clear, late, or not at all",
 		Repair: "see the peers and reasons in the log; test them with mailwhy tls HOST:25",
+	}
+	ruleTLSDrop = &finding.Rule{
+		ID: "logs.tls-drop", Severity: finding.Warning, Owner: finding.OwnerSelf,
+		Title:  "less TLS than before",
+		Says:   "for {{.Hours}} {{plural .Hours \"hour\" \"hours\"}} from {{.At}} on {{.Now}} % of the mail from other servers came with TLS, in the hours before {{.Before}} %",
+		Why:    "a certificate ran out, a setting was changed, or somebody between the servers takes STARTTLS away and reads along; or mail of another kind came than usual",
+		Repair: "see what was changed at that hour; test this server from outside with mailwhy tls HOST:25",
+		Refs:   []finding.Ref{finding.RFC(3207, "6")},
 	}
 	ruleResources = &finding.Rule{
 		ID: "logs.resources", Severity: finding.Error, Owner: finding.OwnerSelf,

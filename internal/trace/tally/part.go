@@ -27,7 +27,7 @@ type rec struct {
 	word    []byte
 }
 
-type connects struct{ at, connects int64 }
+type connects struct{ at, connects, clients int64 }
 
 // Part collects the events of one block. It is an event.Sink; one goroutine fills it.
 type Part struct {
@@ -39,7 +39,9 @@ type Part struct {
 	since, until int64
 	host         []byte
 	hostHash     uint64
-	versions     [16]int32 // by hash of direction and version of TLS: number of its record and one
+	versions     [16]int32        // by hash of direction and version of TLS: number of its record of the hour and one
+	versionsAt   int64            // the hour
+	clients      map[int32]uint64 // by process of Postfix, the client it has: a hash of its address
 }
 
 // Reset empties the part for the next block.
@@ -48,6 +50,7 @@ func (p *Part) Reset() {
 	p.recs, p.hours, p.scratch = p.recs[:0], p.hours[:0], p.scratch[:0]
 	p.first, p.last = 1<<62, 0
 	p.host, p.versions = nil, [16]int32{}
+	clear(p.clients)
 }
 
 func (p *Part) hash(b []byte) uint64 { return maphash.Bytes(p.seed, b) }
@@ -129,17 +132,41 @@ func (p *Part) note(e *event.Event, a, b []byte) *rec {
 }
 
 func (p *Part) connect(e *event.Event) {
-	h := e.At - e.At%int64(time.Hour)
-	if n := len(p.hours); n == 0 || p.hours[n-1].at != h {
-		p.hours = append(p.hours, connects{at: h})
-	}
-	p.hours[len(p.hours)-1].connects++
+	p.hour(e.At).connects++
 	if e.ClientIP != nil {
 		p.note(e, nil, e.ClientIP)
 	}
 }
 
+func (p *Part) hour(at int64) *connects {
+	h := at - at%int64(time.Hour)
+	if n := len(p.hours); n == 0 || p.hours[n-1].at != h {
+		p.hours = append(p.hours, connects{at: h})
+	}
+	return &p.hours[len(p.hours)-1]
+}
+
+// client counts the connection in which another machine handed in a message: a process of Postfix that takes several of one
+// client in a row has one connection for them.
+func (p *Part) client(e *event.Event) {
+	if len(e.ClientIP) == 0 || local(e.ClientIP) {
+		return
+	}
+	if e.Software == event.Postfix && e.PID != 0 {
+		ip := p.hash(e.ClientIP)
+		if p.clients[e.PID] == ip {
+			return
+		}
+		if p.clients == nil {
+			p.clients = map[int32]uint64{}
+		}
+		p.clients[e.PID] = ip
+	}
+	p.hour(e.At).clients++
+}
+
 func (p *Part) received(e *event.Event) {
+	p.client(e)
 	from := e.From
 	if e.Software == event.Postfix {
 		from = nil // its queue manager tells sender and size later
@@ -216,7 +243,6 @@ func (p *Part) reject(e *event.Event) {
 	r.c, r.d, r.text, r.word = e.From, e.Stage, e.Text, e.Action
 }
 
-// tls counts versions by direction: "in TLSv1.3", "out failed".
 // besides counts the TLS of a line that tells it beside something else, as Exim's do.
 func (p *Part) besides(e *event.Event) {
 	if e.TLSVersion == nil || e.Kind != event.Received && e.Status != event.Sent {
@@ -226,7 +252,11 @@ func (p *Part) besides(e *event.Event) {
 	p.tls(&of)
 }
 
+// tls counts versions by hour and direction: "in TLSv1.3", "out failed".
 func (p *Part) tls(e *event.Event) {
+	if h := e.At - e.At%int64(time.Hour); h != p.versionsAt {
+		p.versions, p.versionsAt = [16]int32{}, h
+	}
 	start := len(p.scratch)
 	dir := "in "
 	if e.Outbound {

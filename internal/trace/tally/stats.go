@@ -47,6 +47,8 @@ type Hour struct {
 	LoginsOK     int64     `json:"logins_ok"`
 	LoginsFailed int64     `json:"logins_failed"`
 	InQueue      int64     `json:"in_queue"` // at the end of the hour
+	Clients      int64     `json:"clients"`  // connections of other machines that handed in mail
+	TLS          int64     `json:"tls"`      // connections, or messages where only those are told of, that came in with TLS
 }
 
 // Address is what is counted by address and by domain.

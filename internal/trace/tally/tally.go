@@ -10,6 +10,7 @@
 package tally
 
 import (
+	"bytes"
 	"hash/maphash"
 	"time"
 
@@ -105,8 +106,9 @@ func (t *Tally) Join(p *Part) {
 		t.one(r)
 	}
 	for i := range p.hours {
-		h := &p.hours[i]
-		t.hour(h.at).Connections += h.connects
+		h, of := &p.hours[i], t.hour(p.hours[i].at)
+		of.Connections += h.connects
+		of.Clients += h.clients
 	}
 	if p.first < p.last {
 		t.first, t.last = min(t.first, p.first), max(t.last, p.last)
@@ -154,6 +156,9 @@ func (t *Tally) one(r *rec) {
 		t.login(r, false)
 	case event.TLS, event.TLSFailed:
 		*t.tls.at(r.ha, r.a) += r.size
+		if r.kind == event.TLS && bytes.HasPrefix(r.a, []byte("in ")) {
+			t.now.TLS += r.size
+		}
 	case event.Warning, event.Trouble, event.Started, event.Filter, event.Sieve, event.Screen, event.Policy, event.ConnectError, event.Lost:
 		t.word(r)
 	}
