@@ -52,7 +52,8 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 	grown := make(chan error, 1)
 	go func() { grown <- growDemoLogs(ctx, traffic, logs) }()
 	listing := filepath.Join(dir, "queue.json")
-	if err := writeDemoQueue(listing, now); err != nil {
+	suspects := filepath.Join(dir, "suspects.txt")
+	if err := errors.Join(writeDemoQueue(listing, now), os.WriteFile(suspects, []byte(demoSuspects), 0o600)); err != nil {
 		return err
 	}
 	phone, hangUp, err := demoPhone(ctx)
@@ -66,6 +67,7 @@ func (a *app) demoLive(ctx context.Context, w *demo.World, listen string) error 
 		Queue:   QueueConfig{Listing: listing},
 		Inbox:   InboxConfig{Listen: "127.0.0.1:0", Domain: "inbox.mine.example"},
 		Monitor: demoMonitors(),
+		Threat:  ThreatConfig{Feeds: []string{suspects}},
 		Channel: []notify.Channel{{ID: "on-call", Kind: "webhook", URL: phone}},
 	}
 	failed := make(chan error, 1)
@@ -157,6 +159,9 @@ func growDemoLogs(ctx context.Context, t *demo.Traffic, l demoLogs) error {
 		}
 	}
 }
+
+// demoSuspects is a plain list as others publish them.
+const demoSuspects = "# seen in the last week\n203.0.113.0/24 ; offers to every address\n198.51.100.200\nspam.example\n"
 
 // demoMonitors watch the small Internet: most are fine, two are not.
 func demoMonitors() []monitor.Definition {

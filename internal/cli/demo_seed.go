@@ -120,6 +120,7 @@ func demoRuns(d *demoClient) error {
 		{"check", map[string]any{"domain": "broken.example"}},
 		{"explain", map[string]any{"text": "550 5.7.26 This mail has been blocked because the sender is unauthenticated."}},
 		{"server", map[string]any{"host": "mx.relay.example"}},
+		{"threat", map[string]any{"what": "203.0.113.66 spam.example fine.example"}},
 		{"check", map[string]any{"domain": "broken.example"}},
 	} {
 		if _, err := d.run(q.kind, q.args); err != nil {
