@@ -313,6 +313,8 @@ func delivered(j *trace.Journey, args finding.Args) finding.Sentence {
 		return finding.S("Delivered to {{.To}}{{if .Folder}}, folder {{.Folder}}{{end}}: {{.Where}} accepted it; the log has no times.", args)
 	case len(j.Recipients) > 1:
 		return finding.S("Delivered to all {{.N}} {{plural .N \"recipient\" \"recipients\"}}, the last at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
+	case !reached(j.Recipients[0].Relay, j.Recipients[0].RelayIP+j.Recipients[0].Socket) && args["Folder"] == "":
+		return finding.S("Delivered to {{.To}} at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	case args["Folder"] != "":
 		return finding.S("Delivered to {{.To}}, folder {{.Folder}}, at {{.When}}, {{if .AtOnce}}at once{{else}}{{.Delay}} after it came in{{end}}.", args)
 	}

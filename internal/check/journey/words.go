@@ -60,8 +60,14 @@ func sessionWords(st *trace.Step, args finding.Args) finding.Sentence {
 	case event.Connect:
 		return finding.S("{{.Who}} connected", args)
 	case event.Disconnect:
+		if args["Who"] == "" {
+			return finding.S("the connection ended", args)
+		}
 		return finding.S("{{.Who}} left", args)
 	case event.Lost:
+		if args["Who"] == "" {
+			break
+		}
 		if st.Stage != "" {
 			return finding.S("the connection of {{.Who}} ended early, after {{.Stage}}", args)
 		}
@@ -80,6 +86,9 @@ func sessionWords(st *trace.Step, args finding.Args) finding.Sentence {
 		return finding.S("postscreen about {{.Who}}: {{.Verdict}}", args)
 	case event.Auth, event.Login:
 		return finding.S("logged in as {{.User}}", args)
+	}
+	if st.EventKind() == event.Lost {
+		return finding.Raw(st.Text)
 	}
 	if st.User != "" {
 		return finding.S("could not log in as {{.User}}: {{.Text}}", args)
@@ -191,6 +200,8 @@ func filterWords(st *trace.Step, args finding.Args) finding.Sentence {
 
 func receivedWords(st *trace.Step, args finding.Args) finding.Sentence {
 	switch {
+	case st.RefIs == event.Parent.String() && st.Ref != "" && st.From != nil && *st.From == "":
+		return finding.S("a bounce, made because of {{.Ref}}", args)
 	case st.RefIs == event.Parent.String() && st.Ref != "":
 		return finding.S("made because of {{.Ref}}", args)
 	case st.User != "" && st.ClientIP != "":
@@ -262,6 +273,8 @@ func sentWords(st *trace.Step, args finding.Args) finding.Sentence {
 	case slow:
 		args["Parts"] = delayParts(st.Delays)
 		return finding.S("{{.To}} sent to {{.Where}} after {{.Delay}} ({{list .Parts}}): {{.Text}}", args)
+	case args["Reached"] == false:
+		return finding.S("{{.To}} delivered: {{.Text}}", args)
 	case inHouse(st) && st.Text == "":
 		return finding.S("{{.To}} delivered on this machine by {{.Where}}", args)
 	case inHouse(st):

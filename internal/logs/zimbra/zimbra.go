@@ -234,7 +234,10 @@ func login(e *event.Event, b []byte) bool {
 		case "protocol":
 			e.Method = bytes.TrimSuffix(v, []byte(";"))
 		case "error":
-			e.Kind, e.Text = event.LoginFailed, bytes.TrimSuffix(b[len("error="):], []byte(";"))
+			if why, ok := logs.After(b, "error="); ok {
+				e.Text = bytes.TrimSuffix(why, []byte(";"))
+			}
+			e.Kind = event.LoginFailed
 			return true
 		}
 		b = rest

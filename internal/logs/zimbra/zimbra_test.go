@@ -39,5 +39,6 @@ func FuzzParse(f *testing.F) {
 	logstest.Fuzz(f, Dialect{}, "mailboxd",
 		`INFO  [LmtpServer-1] [ip=192.0.2.12;] lmtp - Delivering message: size=840 bytes, nrcpts=1, sender=a@b.example, msgid=<m@b.example>`,
 		`WARN  [x] [name=li;oip=1.2.3.4;] security - cmd=Auth; account=li; protocol=soap; error=authentication failed for [li], invalid password;`,
+		` [] [] security - cmd=Auth;000; error`,
 		`INFO  [LmtpServer-1] [name=li;] mailop - Adding Message: id=1, Message-ID=<m>, folderName=Inbox.`)
 }
