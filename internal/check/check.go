@@ -30,6 +30,7 @@ import (
 type Env struct {
 	DNS   *dns.Client     // also a mail.Resolver
 	Dial  wire.Dialer     // TCP
+	Allow wire.Allowance  // where what does not go through Dial may go: traces; nil: anywhere
 	SMTP  *smtp.Prober    // SMTP sessions, each once per run; see Session
 	Gate  *wire.Gate      // bounds connections per host; nil: no bound
 	Roots *x509.CertPool  // whom TLS believes; nil: the system's roots

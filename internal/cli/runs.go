@@ -475,7 +475,7 @@ func (v *service) door(tape wire.Tape) (*check.Env, func(), error) {
 	if timeout <= 0 {
 		timeout = 10 * time.Second
 	}
-	e := &check.Env{Now: v.now, Know: v.know, Dial: policy.Dialer(timeout), Tape: tape, Probe: check.Probe{Timeout: timeout}}
+	e := &check.Env{Now: v.now, Know: v.know, Dial: policy.Dialer(timeout), Allow: policy.Check, Tape: tape, Probe: check.Probe{Timeout: timeout}}
 	// The resolvers are this machine's own business, wherever they are.
 	open := dns.New(dns.Options{Servers: s.Resolvers})
 	if servers, err := open.Servers(); err == nil {

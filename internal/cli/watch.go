@@ -122,7 +122,7 @@ func stand(env *check.Env, from *monitor.Vantage, resolvers []string, timeout ti
 			dialer.LocalAddr = &net.TCPAddr{IP: ip.AsSlice()}
 		}
 	}
-	env.Dial = dialer
+	env.Dial, env.Allow = dialer, nil
 	if env.DNS != nil {
 		env.DNS.Close()
 	}

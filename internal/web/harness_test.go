@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +56,10 @@ func newHouse(t *testing.T, change ...func(*web.Options)) *house {
 	if h.audit, err = audit.Open(filepath.Join(dir, "audit.log"), h.clock.now); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.audit.Close() })
+	t.Cleanup(func() {
+		h.audit.Close()
+		auditSpeaks(t, filepath.Join(dir, "audit.log"))
+	})
 	h.keep = access.New(h.state, access.Options{Now: h.clock.now, Cost: access.Cost{Memory: 64, Passes: 1, Threads: 1}})
 	for _, r := range access.Roles() {
 		u := access.User{Name: string(r), Role: r}
@@ -172,4 +177,31 @@ func (h *house) want(status int, as, method, path string, body any, headers ...s
 		h.t.Fatalf("%s %s as %q: %d, want %d: %s", method, path, as, a.StatusCode, status, a.text)
 	}
 	return a
+}
+
+// auditSpeaks wants a word of the page for everything that was written down.
+func auditSpeaks(t *testing.T, file string) {
+	t.Helper()
+	raw, err := os.ReadFile("../../ui/src/i18n/en.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words map[string]string
+	if err := json.Unmarshal(raw, &words); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := regexp.MustCompile(`^run\.(?:share|unshare)$`)
+	for line := range strings.Lines(string(log)) {
+		var r audit.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		if kind := strings.HasPrefix(r.What, "run.") && !runs.MatchString(r.What); !kind && words["did."+r.What] == "" {
+			t.Errorf("the page has no word for %q in the audit log: add did.%s to ui/src/i18n", r.What, r.What)
+		}
+	}
 }

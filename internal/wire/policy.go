@@ -22,6 +22,9 @@ type Policy struct {
 	Places   []string       // address:port of our own instruments, such as the resolvers
 }
 
+// Allowance tells why an address:port may not be reached; nil where it may. Policy.Check is one.
+type Allowance func(place string) error
+
 // probed are the ports of mail, DNS, WHOIS and the web.
 var probed = [...]uint16{25, 43, 53, 80, 110, 143, 443, 465, 587, 853, 993, 995, 2525, 4190}
 

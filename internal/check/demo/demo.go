@@ -176,7 +176,7 @@ func (w *World) Env(c *Case) *check.Env {
 func (w *World) door(clock wire.Clock, tape wire.Tape) *check.Env {
 	return &check.Env{
 		Tape: tape,
-		Dial: w.net, Now: clock, Roots: w.root.Pool(), Gate: &wire.Gate{AtOnce: 2, Total: 40},
+		Dial: w.net, Allow: w.within, Now: clock, Roots: w.root.Pool(), Gate: &wire.Gate{AtOnce: 2, Total: 40},
 		Know: knowledge.Over(fstest.MapFS{
 			"blocklists.toml": {Data: []byte(lists)},
 			"outbound.toml":   {Data: []byte("checked = 2026-11-22\nhosts = [\"open1.demo.example\", \"open2.demo.example\"]\n")},
@@ -185,6 +185,11 @@ func (w *World) door(clock wire.Clock, tape wire.Tape) *check.Env {
 		DNS: dns.New(dns.Options{Servers: []string{resolver}, Dial: w.net, Now: clock, Timeout: time.Second, NoIPv6: true, Tape: tape,
 			Anchors: []string{"invalid. IN DS 1 13 2 " + strings.Repeat("00", 32)}}), // the demo's names are not signed
 	}
+}
+
+// within keeps traces, which go past Dial, from leaving the demo: its Internet has no routers.
+func (w *World) within(place string) error {
+	return &wire.Fault{Kind: wire.NotAllowed, Op: "trace", Text: "the way to " + place + " is none of packets here"}
 }
 
 // Live is the door for a service that runs: the clock goes, runs may be at once, our address is in order.

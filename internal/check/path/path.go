@@ -148,6 +148,7 @@ func Look(ctx context.Context, env *check.Env, opt Options) *Facts {
 		return f
 	}
 	f.addresses(ctx, env)
+	f.permit(env)
 	source, _ := netip.ParseAddr(env.Probe.Source)
 	var wg sync.WaitGroup
 	for _, w := range f.Ways {
@@ -204,6 +205,23 @@ func (f *Facts) addresses(ctx context.Context, env *check.Env) {
 	}
 	if len(f.Ways) == 0 && err != nil {
 		f.cannot(check.Why(err))
+	}
+}
+
+// permit leaves out the ways that may not be asked about on behalf of whoever asks.
+func (f *Facts) permit(env *check.Env) {
+	if env.Allow == nil {
+		return
+	}
+	f.Ways = slices.DeleteFunc(f.Ways, func(w *Way) bool {
+		err := env.Allow(netip.AddrPortFrom(w.Addr, f.Port).String())
+		if err != nil {
+			f.cannot(check.Why(err))
+		}
+		return err != nil
+	})
+	if len(f.Ways) > 0 {
+		f.why, f.Fault = finding.Sentence{}, ""
 	}
 }
 
