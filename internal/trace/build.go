@@ -158,6 +158,8 @@ func (j *Journey) note(s *Step, own map[string]bool) {
 		j.Held = s.Text
 	case event.Operator:
 		switch word, _, _ := strings.Cut(s.Action, " "); word {
+		case "placed": // Postfix: "placed on hold"
+			j.Held = s.Text
 		case "released", "Unfrozen", "thawed", "requeued":
 			j.Held = ""
 		case "removed", "cancelled": // Exim: "removed by root"

@@ -358,8 +358,8 @@ func login(e *event.Event, b []byte) bool {
 		if e.Kind = event.Login; !bytes.Contains(word, []byte("aborted")) && !bytes.Contains(word, []byte("failed")) {
 			return true
 		}
-		if bytes.Contains(word, []byte("no auth attempts")) || bytes.Contains(word, []byte("(no_auth_attempts)")) {
-			e.Kind = event.Disconnect
+		if kind, ok := aborted(word); ok {
+			e.Kind = kind
 			return true
 		}
 		e.Kind = event.LoginFailed
@@ -374,6 +374,26 @@ func login(e *event.Event, b []byte) bool {
 		}
 	}
 	return true
+}
+
+// aborted tells logins that 2.4 says were aborted from those that were refused.
+func aborted(word []byte) (event.Kind, bool) {
+	for _, w := range [...]string{"auth failed", "(auth_failed)"} {
+		if bytes.Contains(word, []byte(w)) {
+			return event.None, false
+		}
+	}
+	for _, w := range [...]string{"tls_handshake_not_finished", "during TLS handshake"} {
+		if bytes.Contains(word, []byte(w)) {
+			return event.TLSFailed, true
+		}
+	}
+	for _, w := range [...]string{"no auth attempts", "(no_auth_attempts)", "(auth_waiting_client)", "(auth_aborted_by_client)", "(auth_process_not_ready)", "(auth_process_comm_fail)", "(process_full)", "(shutting_down)", "(internal_failure)"} {
+		if bytes.Contains(word, []byte(w)) {
+			return event.Disconnect, true
+		}
+	}
+	return event.None, false
 }
 
 // loginTalk reads lines of login processes without a user field.

@@ -107,7 +107,7 @@ func relay(v []byte) (name, ip []byte) {
 // It gives the recipients as they stand.
 func delivery(e *event.Event, b []byte) (to []byte) {
 	e.Kind = event.Delivery
-	var mailer, reply []byte
+	var mailer, reply, owner []byte
 	for len(b) > 0 {
 		if stat, ok := logs.After(b, "stat="); ok {
 			status(e, stat)
@@ -128,6 +128,8 @@ func delivery(e *event.Event, b []byte) (to []byte) {
 		switch string(key) {
 		case "to":
 			to = v
+		case "ctladdr":
+			owner, _, _ = logs.Cut(v, " (")
 		case "delay":
 			e.Delay = clock(v)
 		case "xdelay":
@@ -146,6 +148,9 @@ func delivery(e *event.Event, b []byte) (to []byte) {
 	}
 	if code, _ := logs.Code(reply); code >= 200 && e.Status != event.Sent {
 		e.Text, e.Code = reply, code
+	}
+	if len(to) > 0 && (to[0] == '|' || to[0] == '/') && len(owner) > 0 { // a program or a file of a user's
+		e.User, to = to, owner
 	}
 	return to
 }
@@ -371,7 +376,10 @@ func other(e *event.Event, b []byte) {
 		e.Kind = event.Lost
 		if _, r, ok := logs.Cut(b, " from "); ok {
 			r, _, _ = logs.Cut(r, " during ")
-			r, _, _ = logs.Cut(r, " to ")
+			r, after, _ := logs.Cut(r, " to ")
+			if _, stage, ok := logs.Cut(after, " after "); ok {
+				e.Stage = stage
+			}
 			e.ClientName, e.ClientIP = relay(r)
 		}
 	case logs.Has(b, "AUTH failure ("), logs.Has(b, "AUTH warning"):
@@ -396,6 +404,7 @@ func other(e *event.Event, b []byte) {
 			switch {
 			case logs.Has(rest, "return to sender"):
 				e.Text = bytes.TrimPrefix(rest, []byte("return to sender: "))
+			case logs.Has(rest, "sender notify: Cannot send"), logs.Has(rest, "sender notify: Message could not be delivered"): // it waited too long
 			case logs.Has(rest, "sender notify: "), logs.Has(rest, "DSN: Warning"):
 				e.RefIs = event.Delay
 			case logs.Has(rest, "clone "), logs.Has(rest, "owner"):
