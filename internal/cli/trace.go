@@ -137,7 +137,7 @@ func (a *app) trace(cmd *cobra.Command, args []string, f traceFlags) error {
 		a.notRead(err)
 	}
 	if n == 0 {
-		a.nothingFound(args[0], inputs)
+		a.nothingFound(args[0], &q, inputs)
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func (a *app) showUnparsed(ctx context.Context, inputs []*logs.Input, opt trace.
 }
 
 // nothingFound says what was searched; the exit status is 1.
-func (a *app) nothingFound(what string, inputs []*logs.Input) {
+func (a *app) nothingFound(what string, q *trace.Query, inputs []*logs.Input) {
 	var names []string
 	var size int64
 	for _, in := range inputs {
@@ -241,11 +241,17 @@ func (a *app) nothingFound(what string, inputs []*logs.Input) {
 			names = append(names, in.Name)
 		}
 	}
-	args := finding.Args{"What": what, "N": len(inputs), "Names": names, "Size": size}
+	args := finding.Args{"What": what, "N": len(inputs), "Names": names, "Size": size, "Since": "", "Until": "", "Limited": q.Status != event.NoStatus || q.Rejected || q.Direction != ""}
+	if !q.Since.IsZero() {
+		args["Since"] = q.Since
+	}
+	if !q.Until.IsZero() {
+		args["Until"] = q.Until
+	}
 	if len(inputs) == 0 {
 		a.warn(finding.S("{{.What}}: no log could be read", args))
 	} else {
-		a.warn(finding.S("{{.What}}: nothing found in {{.N}} {{plural .N \"input\" \"inputs\"}} ({{size .Size}}): {{list .Names}}", args))
+		a.warn(finding.S("{{.What}}: nothing{{if .Limited}} of that status or direction{{end}} found in {{.N}} {{plural .N \"input\" \"inputs\"}} ({{size .Size}}){{if .Since}} from {{.Since}}{{end}}{{if .Until}} until {{.Until}}{{end}}: {{list .Names}}", args))
 	}
 	if a.status == exitOK {
 		a.status = exitFinding

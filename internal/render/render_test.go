@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -218,5 +219,25 @@ func TestChartInJSONSpeaksTheLanguageOfTheRun(t *testing.T) {
 	const want = `"chart":{"kind":"lines","labels":["09"],"series":[{"name":"检查结果","values":[3]}],"unit":"1/h"}`
 	if !strings.Contains(string(b), want) {
 		t.Errorf("got %s, want in it %s", b, want)
+	}
+}
+
+// TestChartLabelsDoNotTouch: of long ones fewer are shown; and the axis ends close above what is drawn.
+func TestChartLabelsDoNotTouch(t *testing.T) {
+	var labels []string
+	for i := range 48 {
+		labels = append(labels, fmt.Sprintf("11-22 %02d:00", i))
+	}
+	step := labelStep(labels)
+	if room := (plotW - plotLeft - plotRight) / 48 * float64(step); room < 11*glyphW {
+		t.Errorf("every %dth label has %.0f units for 11 letters", step, room)
+	}
+	if labelStep([]string{"1", "2", "3"}) != 1 {
+		t.Error("short labels are left out")
+	}
+	for v, want := range map[float64]float64{27_003: 30_000, 1: 1, 0.9: 1, 101: 120, 5.1: 6} {
+		if got := nice(v); got < want-1e-9 || got > want+1e-9 {
+			t.Errorf("nice(%g) is %g, want %g", v, got, want)
+		}
 	}
 }

@@ -14,7 +14,9 @@ const (
 	plotW, plotH         = 720.0, 200.0
 	plotLeft, plotBottom = 52.0, 24.0
 	plotTop, plotRight   = 8.0, 8.0
-	labelsAtMost, ticksY = 12, 4
+	ticksY               = 4
+	labelBytes           = 14 // of a label that are shown
+	glyphW, labelGap     = 6.2, 12.0
 )
 
 var seriesColors = []string{"#3b7dd8", "#d9822b", "#2e9e6b", "#b0448f", "#7a6ff0", "#8a8f98"}
@@ -71,7 +73,7 @@ func chartTop(c *finding.Chart) float64 {
 	return nice(top)
 }
 
-// nice rounds up to 1, 2, 2.5 or 5 times a power of ten.
+// nice rounds up to a number whose quarters read well.
 func nice(v float64) float64 {
 	p := 1.0
 	for p*10 < v {
@@ -80,7 +82,7 @@ func nice(v float64) float64 {
 	for p > v {
 		p /= 10
 	}
-	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+	for _, m := range []float64{1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10} {
 		if m*p >= v {
 			return m * p
 		}
@@ -104,12 +106,24 @@ func axes(b *strings.Builder, st Style, c *finding.Chart, top float64) {
 		fmt.Fprintf(b, `<line x1="%g" x2="%g" y1="%.1f" y2="%.1f" stroke="currentColor" stroke-opacity=".15"/>`, plotLeft, plotW-plotRight, y, y)
 		fmt.Fprintf(b, `<text x="%g" y="%.1f" text-anchor="end" opacity=".7">%s</text>`, plotLeft-6, y+4, short(v))
 	}
-	step := (len(c.Labels) + labelsAtMost - 1) / labelsAtMost
+	step := labelStep(c.Labels)
 	w := (plotW - plotLeft - plotRight) / float64(len(c.Labels))
 	for i := 0; i < len(c.Labels); i += step {
 		x := plotLeft + w*(float64(i)+.5)
-		fmt.Fprintf(b, `<text x="%.1f" y="%g" text-anchor="middle" opacity=".7">%s</text>`, x, plotH+16, template.HTMLEscapeString(cut(Clean(c.Labels[i]), 14)))
+		fmt.Fprintf(b, `<text x="%.1f" y="%g" text-anchor="middle" opacity=".7">%s</text>`, x, plotH+16, template.HTMLEscapeString(label(c.Labels[i])))
 	}
+}
+
+func label(s string) string { return cut(Clean(s), labelBytes) }
+
+// labelStep is of how many labels one is shown, so that none touches the next.
+func labelStep(labels []string) int {
+	widest := 0
+	for _, l := range labels {
+		widest = max(widest, columns(label(l)))
+	}
+	fit := max(1, int((plotW-plotLeft-plotRight)/(float64(widest)*glyphW+labelGap)))
+	return (len(labels) + fit - 1) / fit
 }
 
 func short(v float64) string {

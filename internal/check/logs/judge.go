@@ -49,14 +49,14 @@ func (j *judging) inputs() {
 			j.say(ruleRead.Failed(s, finding.Args{"File": file.Name}).
 				Saw(finding.S("{{.N}} {{plural .N \"line\" \"lines\"}}, none of a mail program", finding.Args{"N": file.Lines.Lines}), finding.S("lines of Postfix, Exim, Sendmail, Dovecot …", nil)))
 		default:
-			j.say(ruleRead.Passed(s, finding.Args{"Mail": file.Lines.Mail}))
+			j.say(ruleRead.Passed(s, finding.Args{"Mail": group(file.Lines.Mail)}))
 		}
 		j.odd(s, file.Lines.Odd)
 	}
 	all := j.f.Lines.Mail + j.f.Lines.Unparsed
 	switch {
 	case j.f.Lines.Unparsed > 0:
-		j.say(ruleUnparsed.Failed(j.subject, finding.Args{"N": j.f.Lines.Unparsed, "All": all}))
+		j.say(ruleUnparsed.Failed(j.subject, finding.Args{"N": group(j.f.Lines.Unparsed), "All": group(all)}))
 	case all > 0:
 		j.say(ruleUnparsed.Passed(j.subject, nil))
 	}
@@ -184,7 +184,7 @@ func (j *judging) relaying() {
 		}
 	}
 	if n >= j.lim.RelayAttemptsMin {
-		j.say(ruleRelayAttempts.Failed(j.subject, finding.Args{"N": n}).With(ev...))
+		j.say(ruleRelayAttempts.Failed(j.subject, finding.Args{"N": group(n)}).With(ev...))
 	}
 }
 
@@ -205,10 +205,10 @@ func (j *judging) tls() {
 		}
 	}
 	if old > 0 {
-		j.say(ruleTLSOld.Failed(j.subject, finding.Args{"N": old, "Versions": versions}))
+		j.say(ruleTLSOld.Failed(j.subject, finding.Args{"N": group(old), "Versions": versions}))
 	}
 	if share := float64(failed) / math.Max(float64(all), 1); failed >= j.lim.TLSFailedMin && share >= j.lim.TLSFailedShare {
-		j.say(ruleTLSFailed.Failed(j.subject, finding.Args{"N": failed, "Share": percent(share)}))
+		j.say(ruleTLSFailed.Failed(j.subject, finding.Args{"N": group(failed), "Share": percent(share)}))
 	}
 }
 

@@ -121,7 +121,7 @@ func (j *judging) deferralWave(g *alike) {
 	if len(g.providers) > 1 {
 		n = deferred
 	}
-	f := ruleDeferralWave.Failed(j.of(g), finding.Args{"Provider": first.name, "Hosts": len(g.providers), "N": n, "At": time.Unix(0, at),
+	f := ruleDeferralWave.Failed(j.of(g), finding.Args{"Provider": first.name, "Hosts": len(g.providers), "N": group(n), "At": time.Unix(0, at),
 		"Share": percent(float64(deferred) / float64(attempts)), "Cause": g.why.name, "Known": g.known})
 	f = g.finish(f, "deferred", func(p *Provider) string { return fmt.Sprintf("%d/%d", p.Deferred, p.attempts()) })
 	if g.known && slices.Contains(j.lim.WaitingCauses, g.why.ID) {
@@ -194,7 +194,7 @@ func (j *judging) refusing(g *alike) {
 		bounced += g.providers[i].Bounced
 	}
 	f := ruleAcceptance.Failed(j.of(g), finding.Args{"Provider": g.providers[0].name, "Hosts": len(g.providers),
-		"Share": percent(float64(sent) / float64(sent+bounced)), "N": sent + bounced, "Cause": g.why.name, "Known": g.known}).
+		"Share": percent(float64(sent) / float64(sent+bounced)), "N": group(sent + bounced), "Cause": g.why.name, "Known": g.known}).
 		Saw(finding.S("{{.Sent}} sent, {{.Bounced}} bounced", finding.Args{"Sent": sent, "Bounced": bounced}),
 			finding.S("at least {{.Share}} % sent", finding.Args{"Share": percent(j.lim.AcceptanceWarning)}))
 	f = g.finish(f, "bounced", refused)
