@@ -28,6 +28,7 @@ type follower struct {
 	misses  int                     // how often in a row it was not found
 	reading identity                // of the file being read
 	buf     []byte
+	claim   Claim // on the file being read; nil: none is needed
 }
 
 type rotatedKey struct {
@@ -54,6 +55,7 @@ var errAgain = errors.New("look again")
 
 func (f *follower) run(ctx context.Context) {
 	defer f.leave()
+	defer f.release()
 	f.kick = f.in.watch.on(f.path)
 	defer f.in.watch.off(f.kick)
 	for ctx.Err() == nil {
@@ -485,6 +487,14 @@ func (f *follower) intact(h *os.File, id identity, seen int64) (os.FileInfo, err
 	}
 	if st.Size() < seen || !id.begins(head) {
 		return nil, errAgain
+	}
+	if f.claim != nil {
+		if now, ok := identify(head, true); ok {
+			f.claim.Grow(now.String())
+		}
+		if !f.claim.Held() {
+			return nil, errAgain
+		}
 	}
 	return st, nil
 }

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/mailwhy/mailwhy/internal/finding"
 	"github.com/mailwhy/mailwhy/internal/logs"
 	"github.com/mailwhy/mailwhy/internal/wire"
 )
@@ -19,6 +21,21 @@ type Recogniser interface {
 	// Known gives the files of which is says so, by their Position.File: where what is stored of each ends, and the text
 	// in front of that.
 	Known(ctx context.Context, is func(file string) bool) ([]Known, error)
+}
+
+// Claimer is a Sink that several intakes write to: of those that read the same file, one stores it and the others wait
+// until it is let go, or its holder is not heard of any more.
+type Claimer interface {
+	// Claim asks for a file. file is what it is called by its beginning (see Identity), and same tells whether what another
+	// claimed is this file. by is who has it; "": it is ours.
+	Claim(ctx context.Context, node, file string, same func(file string) bool) (c Claim, by string, err error)
+}
+
+// Claim is a file that this intake alone may store.
+type Claim interface {
+	Held() bool       // false: it may be another's by now
+	Grow(file string) // more of its beginning is known
+	Release()
 }
 
 // Known is a file as far as it is stored, from its start.
@@ -102,8 +119,52 @@ func ReadPacked(name string) func(from, to int64) ([]byte, error) {
 	}
 }
 
+// ours makes sure that no other intake stores this file into the same store; errAgain where one does.
+func (f *follower) ours(ctx context.Context, head []byte) error {
+	sink, ok := f.in.sink.(Claimer)
+	if !ok {
+		return nil
+	}
+	f.release()
+	id, ok := identify(head, true)
+	if !ok {
+		return nil
+	}
+	c, by, err := sink.Claim(ctx, f.in.o.Node, id.String(), func(file string) bool {
+		other, ok := parseIdentity(file)
+		return ok && (other.begins(head))
+	})
+	if err != nil {
+		f.away(err)
+		return pauseAgain(ctx, f.in.o.Retry)
+	}
+	if by != "" {
+		f.notice(finding.S("{{.Node}} stores {{.File}} already; it is left to it as long as it does", finding.Args{"Node": by, "File": f.path}))
+		return pauseAgain(ctx, f.in.o.Poll+rand.N(4*f.in.o.Poll)) // so that two that gave way do not meet again
+	}
+	f.claim = c
+	f.source.before = func() error {
+		if !c.Held() {
+			return errAgain
+		}
+		return nil
+	}
+	return nil
+}
+
+// release lets go of the file that is not read any more.
+func (f *follower) release() {
+	if f.claim != nil {
+		f.claim.Release()
+	}
+	f.claim, f.source.before = nil, nil
+}
+
 // skipStored moves the position in a file behind what is stored of it under another name, and gives where to go on.
 func (f *follower) skipStored(ctx context.Context, r *rotatedFile, head []byte, off int64) (int64, error) {
+	if err := f.ours(ctx, head); err != nil {
+		return off, err
+	}
 	sink, ok := f.in.sink.(Recogniser)
 	if !ok {
 		return off, nil

@@ -24,6 +24,8 @@ type source struct {
 	kind string
 	host string
 
+	before func() error // asked in front of every commit; nil: nothing keeps from it
+
 	*counters // shared by the files of one folder
 }
 
@@ -134,6 +136,11 @@ func (s *source) try(ctx context.Context, b *Batch, live bool) error {
 // commit stores a batch however long the sink is away; ErrMoved and the end of ctx end it.
 func (s *source) commit(ctx context.Context, b *Batch, live bool) error {
 	for wait := s.in.o.Retry; ; wait = min(2*wait, s.in.o.RetryMax) {
+		if s.before != nil {
+			if err := s.before(); err != nil {
+				return err
+			}
+		}
 		err := s.try(ctx, b, live)
 		if err == nil || errors.Is(err, ErrMoved) {
 			return err

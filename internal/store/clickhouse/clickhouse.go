@@ -43,8 +43,9 @@ type Options struct {
 	Local    *time.Location  // zone of times that name none; nil: UTC
 	Know     *knowledge.Base // tells causes and providers for the numbers; nil: none are told
 	Now      func() time.Time
-	Password string // takes the place of the URL's, where others could read that
-	ReadOnly bool   // tables are not made, and Commit refuses
+	Password string        // takes the place of the URL's, where others could read that
+	ReadOnly bool          // tables are not made, and Commit refuses
+	Lease    time.Duration // how long a claim outlives its holder; 0: 30 s
 }
 
 // Store is the journeys on a server or cluster. Its methods are safe for concurrent use.
@@ -59,6 +60,7 @@ type Store struct {
 	dec     *zstd.Decoder
 	texts   texts
 	w       *writer
+	claims  claims
 }
 
 // Alive asks whether a server of the store answers. A connection that broke meanwhile is not the last word.
@@ -91,6 +93,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Lease == 0 {
+		opt.Lease = 30 * time.Second
 	}
 	s := &Store{opt: opt}
 	o, err := s.parse(dsn)
@@ -229,6 +234,7 @@ func (e *hiddenError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // Close ends the connections.
 func (s *Store) Close() error {
+	s.claims.close()
 	s.w.close()
 	s.dec.Close()
 	return s.conn.Close()

@@ -25,7 +25,7 @@ type table struct {
 // piece holds the text, packed with zstd, in stretches of one file (file is its number, base its place there), with the
 // hourly numbers of its lines and, in the last one of a batch, the position behind it: so text, numbers and position are
 // one row or one insert and cannot part. found leads from keys to pieces; value holds what can be searched by a part. Both
-// are written before the pieces: what leads nowhere is passed over.
+// are written before the pieces: what leads nowhere is passed over. claim tells which intake stores which file, see Claim.
 var tables = []table{
 	{name: "piece", order: "file, base, bare", shard: "intHash64(file)", detail: 32, columns: `day Date, source String, host String, name String, file Int64, base Int64, bare UInt8, size UInt32,
 		since Int64, until Int64, head String, text String, r_base Array(Int64), r_len Array(UInt32), r_latest Array(Int64), r_zone Array(Int32),
@@ -33,6 +33,7 @@ var tables = []table{
 		n_hour Array(Int64), n_host Array(String), n_fate Array(UInt8), n_way Array(UInt8), n_provider Array(String), n_cause Array(String), n_n Array(Int64), n_bytes Array(Int64), n_delay Array(Int64),
 		h_name Array(String), h_last Array(Int64)`},
 	{name: "found", order: "k, file, base", shard: "intHash64(file)", detail: 1024, columns: `day Date, k UInt64, file Int64, base Int64, since Int64, until Int64`},
+	{name: "claim", order: "id, file", engine: "Replacing", shard: "cityHash64(id)", detail: 8192, columns: `day Date, file String, node String, id String, gone UInt8, at DateTime DEFAULT now()`},
 	{name: "value", order: "kind, value", engine: "Replacing", shard: "cityHash64(value)", detail: 8192, columns: `day Date, kind UInt8, value String`},
 }
 
@@ -68,6 +69,9 @@ func (s *Store) makeTables(ctx context.Context) error {
 		return err
 	}
 	if s.opt.ReadOnly {
+		if have > 0 { // what is missing is of a newer version, and not asked for
+			return nil
+		}
 		return fmt.Errorf("database %s: %w", s.db, ErrNoStore)
 	}
 	on := ""
