@@ -70,13 +70,13 @@ func (in *Intake) Stats() Stats {
 		st := s.st
 		s.mu.Unlock()
 		if !st.Newest.IsZero() {
-			st.Lag = now.Sub(st.Newest)
+			st.Lag = max(now.Sub(st.Newest), 0)
 		}
 		out.Sources = append(out.Sources, st)
 	}
 	for _, h := range in.hosts {
 		c := *h
-		c.Lag = now.Sub(c.Newest)
+		c.Lag = max(now.Sub(c.Newest), 0)
 		out.Hosts = append(out.Hosts, c)
 	}
 	slices.SortFunc(out.Sources, func(a, b SourceStats) int { return cmp.Compare(a.Name, b.Name) })
