@@ -26,20 +26,29 @@ func (t *Tally) received(r *rec) {
 	}
 	m := t.msgs.get(r.id)
 	m.client = clientDomain(r.c, r.b)
-	t.msgs.put(r.id, m)
-	if r.a != nil { // Exim tells sender and size in the same line
-		t.sender(r.id, r.a, r.ha, r.size)
+	if r.a != nil && !m.sized { // Exim tells sender and size in the same line
+		t.sender(&m, r)
+	}
+	t.keep(r.id, m)
+}
+
+// keep notes what is known of a message in the queue. Software that names no queue id has none to note it under.
+func (t *Tally) keep(id uint64, m message) {
+	if id != 0 {
+		t.msgs.put(id, m)
 	}
 }
 
 // active counts the sender of a message at its first stay in the active queue.
-func (t *Tally) active(r *rec) { t.sender(r.id, r.a, r.ha, r.size) }
-
-func (t *Tally) sender(id uint64, from []byte, hash uint64, size int64) {
-	m := t.msgs.get(id)
-	if m.sized {
-		return
+func (t *Tally) active(r *rec) {
+	if m := t.msgs.get(r.id); !m.sized {
+		t.sender(&m, r)
+		t.keep(r.id, m)
 	}
+}
+
+func (t *Tally) sender(m *message, r *rec) {
+	from, hash, size := r.a, r.ha, r.size
 	m.sized, m.size = size > 0, size
 	if m.client != "" { // without it the message came by forwarding and is not counted as received
 		key := from
@@ -60,7 +69,6 @@ func (t *Tally) sender(id uint64, from []byte, hash uint64, size int64) {
 		t.total.BytesReceived += size
 		m.client = ""
 	}
-	t.msgs.put(id, m)
 }
 
 // lowerHash lowers a domain and hashes it.
@@ -173,7 +181,7 @@ func (t *Tally) deferred(r *rec) {
 	m := t.msgs.get(r.id)
 	if !m.deferred {
 		m.deferred = true
-		t.msgs.put(r.id, m)
+		t.keep(r.id, m)
 		t.total.Deferred++
 	}
 	dom := t.rcptDoms.at(r.hb, r.b)

@@ -268,3 +268,19 @@ func TestFailedLoginsOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestNoQueueIDs: software that names no queue id has senders and sizes, and nothing in a queue.
+func TestNoQueueIDs(t *testing.T) {
+	ta := New(Options{})
+	p := ta.Part()
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).UnixNano()
+	for i, from := range []string{"a@b.example", "c@d.example"} {
+		e := event.Event{Kind: event.Received, From: []byte(from), Size: 500, ClientIP: []byte("192.0.2.12")}
+		e.At, e.TimeSet = at+int64(i), true
+		p.Event(&e)
+	}
+	ta.Join(p)
+	if got := ta.Stats(0).Totals; got.Received != 2 || got.BytesReceived != 1000 || got.Senders != 2 || got.InQueue != 0 {
+		t.Errorf("%+v", got)
+	}
+}
