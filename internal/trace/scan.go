@@ -49,7 +49,7 @@ type source struct {
 	spill  *spill // of a stream
 	whole  bool   // the stream cannot be read again: all of it goes into the spill
 	err    error
-	lost   bool // no use to read on
+	lost   atomic.Bool // no use to read on
 
 	local  *time.Location // zone of times that name none, where it is not the one of all
 	around io.ReaderAt    // the whole source, where text is a part of it
@@ -246,7 +246,9 @@ func (s *scan) fail(src *source, err error) {
 	if src.err == nil {
 		src.err = err
 	}
-	src.lost = src.lost || !errors.Is(err, logs.ErrShorter) // what is left of it is searched
+	if !errors.Is(err, logs.ErrShorter) { // what is left of it is searched
+		src.lost.Store(true)
+	}
 }
 
 // noteTrouble keeps the first error of what was put aside.
@@ -303,7 +305,7 @@ func (s *scan) lacking(ctx context.Context, tasks chan<- task) (n int) {
 		gone := false
 		for _, st := range src.blocks {
 			switch {
-			case st.seen >= known || src.lost || ctx.Err() != nil:
+			case st.seen >= known || src.lost.Load() || ctx.Err() != nil:
 			case st.here():
 				n++
 				tasks <- task{src: int32(si), block: st, stage: later}
@@ -376,7 +378,7 @@ func (s *scan) near(ctx context.Context, tasks chan<- task) int {
 func (s *scan) around(far int) (todo []task) {
 	known := s.book.len()
 	for si, src := range s.sources {
-		if src.lost {
+		if src.lost.Load() {
 			continue
 		}
 		last := -1 - far // block with a line found before or at the one at hand
