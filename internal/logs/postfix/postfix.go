@@ -168,7 +168,7 @@ func isQueueID(b []byte) bool {
 	if hex {
 		return len(b) >= 5
 	}
-	return number && len(b) >= 8 || len(b) >= 10 && bytes.IndexByte(b, 'z') > 0 && bytes.IndexAny(b, "aeiouAEIOU") < 0
+	return number && len(b) >= 8 || len(b) >= 10 && bytes.IndexByte(b, 'z') > 0 && !bytes.ContainsAny(b, "aeiouAEIOU")
 }
 
 func alnum(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 26 }
