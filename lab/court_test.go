@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/mailwhy/mailwhy/lab/netns"
 )
 
 // The name all resolvers are asked for: the mail server of a case that is in order.
@@ -288,11 +290,11 @@ func (c *courtCase) run(ctx context.Context, w *World, bin, dir, system string) 
 		if keep == "" {
 			break
 		}
-		text, _ := c.command(ctx, w, script, append(slices.Clone(args), "--lang", lang)).Output()
+		text, _ := netns.Output(c.command(ctx, w, script, append(slices.Clone(args), "--lang", lang)))
 		_ = os.WriteFile(filepath.Join(keep, "court-"+c.name+"."+lang+".txt"), text, 0o644)
 	}
 	cmd := c.command(ctx, w, script, append(args, "--json", "--lang", "en"))
-	out, err := cmd.Output()
+	out, err := netns.Output(cmd)
 	if cmd.ProcessState == nil {
 		return rowOutcome{out, err}
 	}

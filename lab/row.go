@@ -308,7 +308,7 @@ func (r *Row) startNames(name, dir string, l Link) error {
 func (r *Row) Tool(ctx context.Context, command ...string) ([]byte, int, error) {
 	cmd := r.Here.Command(ctx, command[0], append(command[1:], "--resolver", "127.0.0.1", "--timeout", "5s")...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + filepath.Dir(command[0])}
-	out, err := cmd.Output()
+	out, err := netns.Output(cmd)
 	if cmd.ProcessState == nil {
 		return out, -1, err
 	}

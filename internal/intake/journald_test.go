@@ -58,9 +58,7 @@ func TestJournal(t *testing.T) {
 	in, stop := start(t, o, m, c)
 	journalLines(t, m, 5)
 	m.until(t, "an entry without a cursor counted", func() bool { return in.Stats().Sources[0].Dropped == 1 })
-	if h := in.Stats().Hosts; len(h) != 1 || h[0].Name != "mx1" {
-		t.Errorf("hosts %+v", h)
-	}
+	m.until(t, "the host noted", func() bool { h := in.Stats().Hosts; return len(h) == 1 && h[0].Name == "mx1" })
 	stop()
 	script(t, dir, 8)
 	_, stop = start(t, o, m, c)

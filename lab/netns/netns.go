@@ -145,6 +145,18 @@ func Start(cmd *exec.Cmd) error {
 	return <-done
 }
 
+// Output runs a command made by Command and gives what it wrote. cmd.Output itself would start it on a thread that may end
+// before it does, and so have it killed.
+func Output(cmd *exec.Cmd) ([]byte, error) {
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := Start(cmd); err != nil {
+		return nil, err
+	}
+	err := cmd.Wait()
+	return out.Bytes(), err
+}
+
 // Do calls f on a thread inside the namespace. Sockets that f opens stay there; goroutines that it starts do not.
 func (s Space) Do(f func() error) error {
 	done := make(chan error, 1)
