@@ -148,10 +148,10 @@ func (p *Provider) because(c *Cause, r tally.RelayReason) {
 	p.Causes = append(p.Causes, Share{Kind: c.Kind, ID: c.ID, Name: c.Name, Owner: c.Owner, Count: r.Count, Example: r.Example, name: c.name.Say()})
 }
 
-// main is the most frequent cause of a kind. That the next attempt was not due is none where there is another.
+// main is the most frequent cause of a kind, "" for any. That the next attempt was not due is none where there is another.
 func (p *Provider) main(kind string) (main Share, known bool) {
 	for _, s := range p.Causes {
-		if s.Kind == kind && (!known || main.ID == notTried) {
+		if (kind == "" || s.Kind == kind) && (!known || main.ID == notTried) {
 			main, known = s, true
 		}
 	}

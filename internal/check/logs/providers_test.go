@@ -115,4 +115,10 @@ func TestWhatWasNotTriedIsNoCause(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", f.Providers[i].ID, got, want)
 		}
 	}
+	for i, want := range []string{"greylisted: try again in some minutes (20)", "not tried: the next retry is not due yet (7)"} {
+		says := f.Providers[i].foremost()
+		if got := says.In(finding.EN); got != want {
+			t.Errorf("%s: the table says %q, want %q", f.Providers[i].ID, got, want)
+		}
+	}
 }

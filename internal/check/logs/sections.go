@@ -246,16 +246,11 @@ func providerSection(f *Facts, in *Input) finding.Section {
 
 // foremost is the cause that stopped most of the mail to the provider, with how often.
 func (p *Provider) foremost() finding.Sentence {
-	var most Share
-	for _, s := range p.Causes {
-		if s.ID != notTried && s.Count > most.Count || most.Count == 0 {
-			most = s
-		}
-	}
-	if most.Count == 0 {
+	main, known := p.main("")
+	if !known {
 		return finding.Sentence{}
 	}
-	return finding.S("{{.Cause}} ({{.N}})", finding.Args{"Cause": most.name, "N": most.Count})
+	return finding.S("{{.Cause}} ({{.N}})", finding.Args{"Cause": main.name, "N": main.Count})
 }
 
 func changeSection(f *Facts) finding.Section {
