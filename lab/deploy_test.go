@@ -75,17 +75,24 @@ func TestUnitVerifies(t *testing.T) {
 	}
 }
 
+// needRoot skips a test that installs a package where it may not, unless the lab is required.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("MAILWHY_LAB") == "required" {
+		t.Fatal("MAILWHY_LAB=required, but: not root")
+	}
+	t.Skip("installing a package needs root")
+}
+
 // The Debian package installs into an empty root, runs there, and goes away again without a trace but its configuration,
 // and that with a purge.
 func TestDebianPackage(t *testing.T) {
 	dpkg := program(t, "dpkg")
 	program(t, "dpkg-deb")
-	if os.Geteuid() != 0 {
-		if os.Getenv("MAILWHY_LAB") == "required" {
-			t.Fatal("MAILWHY_LAB=required, but: not root")
-		}
-		t.Skip("installing a package needs root")
-	}
+	needRoot(t)
 	deb := filepath.Join(t.TempDir(), "mailwhy.deb")
 	t.Setenv("DEB_COMPRESSOR", "none") // the test is about what is in it
 	do(t, "../deploy/deb", built(t), "0.1.0", deb)
@@ -138,12 +145,7 @@ func TestDebianPackage(t *testing.T) {
 func TestRPMPackage(t *testing.T) {
 	rpm := program(t, "rpm")
 	program(t, "rpmbuild")
-	if os.Geteuid() != 0 {
-		if os.Getenv("MAILWHY_LAB") == "required" {
-			t.Fatal("MAILWHY_LAB=required, but: not root")
-		}
-		t.Skip("installing a package needs root")
-	}
+	needRoot(t)
 	name := filepath.Join(t.TempDir(), "mailwhy.rpm")
 	t.Setenv("RPM_COMPRESSOR", "w1.gzdio") // the test is about what is in it
 	do(t, "../deploy/rpm", built(t), "0.1.0-rc1", name)

@@ -3,6 +3,8 @@ package logs
 import (
 	"bytes"
 	"time"
+
+	"github.com/mailwhy/mailwhy/internal/event"
 )
 
 // Angle reads an address in angle brackets at the start of b and gives it without them, and what follows. A '>' inside
@@ -242,4 +244,17 @@ func upperHex(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// Level reads the word by which Haraka, Stalwart and Zimbra say how loudly they speak; what is no trouble is event.Info.
+func Level(word []byte) event.Level {
+	switch string(word) {
+	case "WARN":
+		return event.Warn
+	case "ERROR":
+		return event.Error
+	case "FATAL", "CRIT", "ALERT", "EMERG":
+		return event.Fatal
+	}
+	return event.Info
 }

@@ -42,14 +42,7 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if !ok || !ok2 || !ok3 {
 		return logs.Unparsed
 	}
-	switch string(level) {
-	case "WARN":
-		e.Level = event.Warn
-	case "ERROR":
-		e.Level = event.Error
-	case "CRIT", "ALERT", "EMERG":
-		e.Level = event.Fatal
-	}
+	e.Level = logs.Level(level)
 	if i := bytes.IndexByte(id, '.'); i > 0 {
 		e.Session, e.QueueID = id[:i], id
 		if j := bytes.IndexByte(id[i+1:], '.'); j > 0 { // a delivery of this message

@@ -34,12 +34,7 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 	if !ok || !ok2 || !ok3 || bytes.IndexByte(name, '.') <= 0 || bytes.IndexByte(name, ' ') >= 0 {
 		return logs.Unparsed
 	}
-	switch string(level) {
-	case "WARN":
-		e.Level = event.Warn
-	case "ERROR":
-		e.Level = event.Error
-	}
+	e.Level = logs.Level(level)
 	f := fields{title: title}
 	f.read(e, b)
 	if e.Text = f.details; e.Text == nil {

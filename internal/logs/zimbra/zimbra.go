@@ -55,14 +55,7 @@ func (Dialect) Parse(e *event.Event, sink event.Sink) logs.Outcome {
 		return logs.Unparsed
 	}
 	e.Text = l.text
-	switch string(l.level) {
-	case "WARN":
-		e.Level = event.Warn
-	case "ERROR":
-		e.Level = event.Error
-	case "FATAL":
-		e.Level = event.Fatal
-	}
+	e.Level = logs.Level(l.level)
 	user := context(e, l.context)
 	if !sure || !read(e, &l, user) {
 		switch e.Kind = event.Stats; {
