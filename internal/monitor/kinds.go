@@ -64,6 +64,14 @@ func counts(r *finding.Report) map[string]float64 {
 	}
 }
 
+// counted is the result of a survey that measures nothing else.
+func counted(r *finding.Report, err error) (*Result, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Report: r, Values: counts(r)}, nil
+}
+
 func countMeasures(more ...Measure) []Measure {
 	return append(more,
 		Measure{"errors", "1", finding.M("findings of severity error")}, Measure{"warnings", "1", finding.M("findings of severity warning")}, Measure{"untested", "1", finding.M("findings that could not be tested")})
@@ -358,11 +366,7 @@ func ipKind() Kind {
 			if err != nil {
 				return nil, err
 			}
-			r, err := host.Survey(ctx, d.Env, ip.Unmap().WithZone(""), host.Options{})
-			if err != nil {
-				return nil, err
-			}
-			return &Result{Report: r, Values: counts(r)}, nil
+			return counted(host.Survey(ctx, d.Env, ip.Unmap().WithZone(""), host.Options{}))
 		})
 }
 
@@ -463,10 +467,6 @@ func logsKind() Kind {
 			if since == 0 {
 				since = hour
 			}
-			r, err := d.Logs(ctx, c.Files, since)
-			if err != nil {
-				return nil, err
-			}
-			return &Result{Report: r, Values: counts(r)}, nil
+			return counted(d.Logs(ctx, c.Files, since))
 		})
 }

@@ -138,11 +138,7 @@ func receiveKind() Kind {
 				}
 				o.To, o.Login = l.Address, &l
 			}
-			r, err := receive.Survey(ctx, d.Env, o)
-			if err != nil {
-				return nil, err
-			}
-			return &Result{Report: r, Values: counts(r)}, nil
+			return counted(receive.Survey(ctx, d.Env, o))
 		})
 }
 
@@ -173,11 +169,7 @@ func sieveKind() Kind {
 				return nil, err
 			}
 			o.Newest = cmp.Or(c.Newest, newestOf)
-			r, err := receive.FilterOf(ctx, d.Env, o, "", nil)
-			if err != nil {
-				return nil, err
-			}
-			return &Result{Report: r, Values: counts(r)}, nil
+			return counted(receive.FilterOf(ctx, d.Env, o, "", nil))
 		})
 }
 

@@ -38,11 +38,7 @@ func findKind() Kind {
 				name, address = c.Address, ""
 			}
 			name, _ = domainName(name)
-			r, err := find.Survey(ctx, d.Env, name, address)
-			if err != nil {
-				return nil, err
-			}
-			return &Result{Report: r, Values: counts(r)}, nil
+			return counted(find.Survey(ctx, d.Env, name, address))
 		})
 }
 
@@ -103,11 +99,7 @@ func tlsKind() Kind {
 	}, (*portArgs).target, (*portArgs).check,
 		func(ctx context.Context, d *Doors, c *portArgs) (*Result, error) {
 			name, port, start := c.start()
-			r, err := tls.Report(ctx, d.Env, name, port, start)
-			if err != nil {
-				return nil, err
-			}
-			return &Result{Report: r, Values: counts(r)}, nil
+			return counted(tls.Report(ctx, d.Env, name, port, start))
 		})
 }
 
